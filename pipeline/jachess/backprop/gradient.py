@@ -1,0 +1,52 @@
+"""The error E and its gradient ∂E/∂w, summed over points."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents
+from jachess.network.error_functions import Head
+from jachess.network.graph import Array
+from jachess.network.weight_vector import pack
+
+
+def error(head: Head, chunks: Chunks, w: Array | None = None) -> float:
+    """E = Σ_n E_n."""
+    total = 0.0
+    for points, targets in chunks():
+        a = forward(head.network, points, w).outputs(head.network)
+        total += float(head.error.value(a, head.targets(targets)).sum())
+    return total
+
+
+def gradient(head: Head, chunks: Chunks, w: Array | None = None) -> Array:
+    """∂E/∂w (W,), at the network's own weights unless ``w`` (W,) is given."""
+    total = np.zeros(head.network.n_weights)
+    for points, targets in chunks():
+        total += gradient_at(head, forward(head.network, points, w), head.targets(targets))
+    return total
+
+
+def gradient_at(head: Head, state: State, targets: Array) -> Array:
+    """∂E/∂w (W,) of the points whose values are known; ``targets`` (n, K)."""
+    names = [weight.name for weight in head.network.weights]
+    delta = output_errors(head, state, targets)
+    return pack(head.network, pull_cotangents(head.network, state, delta, names))
+
+
+def output_errors(head: Head, state: State, targets: Array) -> dict[str, Array]:
+    """δ of the outputs, with which backpropagation starts."""
+    network = head.network
+    delta = head.error.gradient(state.outputs(network), targets)
+    return {network.output: delta.reshape(state.values[network.output].shape)}
+
+
+def output_responses(head: Head, state: State, targets: Array, tangents: dict[str, Array]) -> dict[str, Array]:
+    """R{δ} = A ȧ of the outputs, with which the second backpropagation starts."""
+    network = head.network
+    tangent = tangents.get(network.output)
+    if tangent is None:
+        return {}
+    rows = tangent.reshape(len(tangent), state.n_points, network.n_outputs)
+    response = head.error.response(state.outputs(network), targets, rows)
+    return {network.output: response.reshape(tangent.shape)}

@@ -1,0 +1,157 @@
+"""Forward propagation, backpropagation, and their tangents: four passes over the graph.
+
+    forward propagation                  values        from the points to the outputs
+    push_tangents                        ẏ = f'ẋ       forward formalism, from any values (Exercise 8.5)
+    pull_cotangents                      x̄ = f'ᵀȳ      reverse recursion (8.30), from any values
+    pull_tangents_of_cotangents          R{x̄}          the R-operator's second half
+
+Each asks a node's record for its rule and adds up what meets at a value. Tangents and cotangents carry one
+leading axis, the rows of a block, so that one pass serves all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.network.evaluation import call_of, evaluate
+from jachess.network.graph import Array, Network
+from jachess.network.operations import TABLE
+from jachess.network.operations.record import Call
+from jachess.network.paths import descendants
+from jachess.network.weight_vector import unpack
+
+Points = tuple[Array, ...]
+"""One array (n, *shape) for each input of the network."""
+
+Chunks = Callable[[], Iterable[tuple[Points, Array]]]
+"""Each call goes once through the points, in order, in chunks of (points, targets)."""
+
+
+@dataclass(frozen=True)
+class State:
+    """All values of a network at some points, and the calls that made them, in the nodes' order."""
+
+    values: Mapping[str, Array]
+    calls: tuple[Call, ...]
+    n_points: int
+
+    def outputs(self, network: Network) -> Array:
+        """The outputs (n, K)."""
+        return self.values[network.output].reshape(self.n_points, network.n_outputs)
+
+
+def forward(network: Network, points: Points, w: Array | None = None) -> State:
+    """Forward propagation of n points, with the network's own weights unless ``w`` (W,) is given."""
+    given = {i.name: array for i, array in zip(network.inputs, points, strict=True)}
+    weights = unpack(network, network.w if w is None else w)
+    values = evaluate(network.nodes, {**network.constants, **weights, **given})
+    calls = tuple(call_of(node, values, tuple(values[name] for name in node.outputs)) for node in network.nodes)
+    return State(values, calls, len(points[0]))
+
+
+def outputs(network: Network, points: Points, w: Array | None = None) -> Array:
+    """The outputs (n, K) of n points."""
+    return forward(network, points, w).outputs(network)
+
+
+def push_tangents(
+    network: Network, state: State, seeds: Mapping[str, Array], until: str | None = None
+) -> dict[str, Array]:
+    """Tangents (rows, *shape) of all values that depend on the seeded ones.
+
+    Parameters
+    ----------
+    seeds : mapping of value to tangents (rows, *shape)
+    until : str, optional
+        Stop when this value has its tangents.
+    """
+    tangents = dict(seeds)
+    for node, call in zip(network.nodes, state.calls, strict=True):
+        if until in tangents:
+            break
+        incoming = tuple(tangents.get(name) for name in node.inputs)
+        rule = TABLE[node.operation].tangent
+        if rule is None or all(tangent is None for tangent in incoming):
+            continue
+        with np.errstate(all="ignore"):
+            _add(tangents, node.outputs, rule(call, incoming))
+    return tangents
+
+
+def pull_cotangents(
+    network: Network, state: State, seeds: Mapping[str, Array], targets: Collection[str]
+) -> dict[str, Array]:
+    """Cotangents (rows, *shape) of the values ``targets``, from those of the seeded values.
+
+    A target that no seed depends on is missing from the result: its cotangent is zero.
+    """
+    wanted, targets = descendants(network, targets), set(targets)
+    cotangents = dict(seeds)
+    for node, call in zip(reversed(network.nodes), reversed(state.calls), strict=True):
+        arriving = tuple(cotangents.get(name) for name in node.outputs)
+        flags = tuple(name in wanted for name in node.inputs)
+        rule = TABLE[node.operation].cotangent
+        if rule is not None and any(flags) and any(cotangent is not None for cotangent in arriving):
+            with np.errstate(all="ignore"):
+                _add(cotangents, node.inputs, rule(call, arriving, flags))
+        for name in node.outputs:  # a value's cotangent is whole when its maker's turn has come
+            if name not in targets:
+                cotangents.pop(name, None)
+    return {name: cotangent for name, cotangent in cotangents.items() if name in targets}
+
+
+def pull_tangents_of_cotangents(
+    network: Network,
+    state: State,
+    tangents: Mapping[str, Array],
+    cotangents: Mapping[str, Array],
+    seeds: Mapping[str, Array],
+    targets: Collection[str],
+) -> dict[str, Array]:
+    """How the cotangents of ``targets`` respond to the perturbation that ``tangents`` describe.
+
+    Parameters
+    ----------
+    tangents : mapping of value to (rows, *shape)
+        From `push_tangents`.
+    cotangents : mapping of value to (*shape)
+        δ of every value on the way, from `pull_cotangents`.
+    seeds : mapping of value to (rows, *shape)
+        Responses of the outputs' cotangents.
+
+    Returns
+    -------
+    dict of target to (rows, *shape)
+    """
+    wanted, targets = descendants(network, targets), set(targets)
+    responses = dict(seeds)
+    for node, call in zip(reversed(network.nodes), reversed(state.calls), strict=True):
+        flags = tuple(name in wanted for name in node.inputs)
+        record = TABLE[node.operation]
+        if any(flags) and record.cotangent is not None:
+            arriving = tuple(responses.get(name) for name in node.outputs)
+            pushed = tuple(tangents.get(name) for name in node.inputs)
+            delta = tuple(cotangents.get(name) for name in node.outputs)
+            with np.errstate(all="ignore"):
+                if any(response is not None for response in arriving):
+                    _add(responses, node.inputs, record.cotangent(call, arriving, flags))
+                if record.curvature is not None and _some(pushed) and _some(delta):
+                    _add(responses, node.inputs, record.curvature(call, pushed, delta, flags))
+        for name in node.outputs:
+            if name not in targets:
+                responses.pop(name, None)
+    return {name: response for name, response in responses.items() if name in targets}
+
+
+def _some(arrays: Iterable[Array | None]) -> bool:
+    return any(array is not None for array in arrays)
+
+
+def _add(sums: dict[str, Array], names: Iterable[str], terms: Iterable[Array | None]) -> None:
+    """Add each term to the sum at its value; a value that feeds several operations collects them all."""
+    for name, term in zip(names, terms, strict=True):
+        if term is not None and name:
+            sums[name] = sums[name] + term if name in sums else term

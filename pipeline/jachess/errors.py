@@ -1,0 +1,56 @@
+"""What jachess says when something is wrong.
+
+::
+
+    JachessError
+    ├── InputError              refused before any work starts (exit code 2); also a ValueError
+    │   ├── NetworkError        the network cannot be read, or has no derivative that we can give
+    │   ├── PointsError         points or targets are missing or do not fit the network or the error function
+    │   ├── JobError            the job file or the flags are wrong
+    │   ├── PlanError           the job does not fit the memory or the disk
+    │   └── StoreError          the store is of another job, damaged, in use, or cannot be written
+    └── IncompleteError         some blocks are missing; the same command resumes (exit code 3)
+
+Every message reads *where: problem (wanted, got). Do this.*
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class JachessError(Exception):
+    """Base of all errors that jachess raises on purpose."""
+
+
+class InputError(JachessError, ValueError):
+    """The input is refused before work starts; nothing has been written."""
+
+    @classmethod
+    def of(cls, problems: Sequence[str]) -> InputError:
+        """One error that lists all ``problems``, so that one round of mending is enough."""
+        return cls("\n".join(problems))
+
+
+class NetworkError(InputError):
+    """The network cannot be read, or has no derivative that we can give."""
+
+
+class PointsError(InputError):
+    """Points or targets are missing, or do not fit the network or the error function."""
+
+
+class JobError(InputError):
+    """The job file or the flags are wrong."""
+
+
+class PlanError(InputError):
+    """The job does not fit the memory or the disk it may use."""
+
+
+class StoreError(InputError):
+    """The store belongs to another job, is damaged, is in use, or cannot be written."""
+
+
+class IncompleteError(JachessError):
+    """Some blocks are missing; the same command resumes the run."""

@@ -1,0 +1,220 @@
+"""Error functions E = Σ_n E_n, each with the output unit that belongs to it.
+
+E is a function of the outputs' last pre-activations a (N, K), so that the gradient δ = ∂E_n/∂a is the
+difference of output and target, and nothing overflows where a unit saturates. `ErrorFunction.response` is the
+product with the second derivatives A = ∂²E_n/∂a∂a, all that the Hessian needs of E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import expit
+
+from jachess.errors import JobError, PointsError
+from jachess.network.graph import Array, Network, Node
+from jachess.network.operations import TABLE
+from jachess.network.paths import cut_at
+
+
+@dataclass(frozen=True)
+class ErrorFunction:
+    """An error function of the pre-activations a (n, K) and the targets t (n, K).
+
+    Attributes
+    ----------
+    value : (a, t) -> (n,)
+        E_n of each point.
+    gradient : (a, t) -> (n, K)
+        δ_k = ∂E_n/∂a_k.
+    response : (a, t, ȧ) -> (..., n, K)
+        A ȧ for tangents ȧ (..., n, K).
+    units : tuple of str
+        Output-unit operations whose pre-activation this error function starts from.
+    probabilities : bool
+        Targets lie in [0, 1].
+    classes : bool
+        Targets are probabilities of K exclusive classes, or class numbers (n,).
+    """
+
+    name: str
+    value: Callable[[Array, Array], Array]
+    gradient: Callable[[Array, Array], Array]
+    response: Callable[[Array, Array, Array], Array]
+    units: tuple[str, ...] = ()
+    probabilities: bool = False
+    classes: bool = False
+
+    def check_targets(self, targets: Array, n_outputs: int) -> str | None:
+        """What is wrong with some points' targets for K = ``n_outputs`` outputs; None if nothing is."""
+        if targets.dtype.kind not in "biuf":
+            return f"targets must be numbers (got {targets.dtype})"
+        if self.classes and (targets.ndim == 1 or (targets.shape[1:] == (1,) and n_outputs > 1)):
+            return _check_class_numbers(targets, n_outputs)
+        n_values = targets.size // max(len(targets), 1)
+        if n_values != n_outputs:
+            return f"each point needs {n_outputs} targets for {self.name}, one an output (got {n_values})"
+        if not np.isfinite(targets).all():
+            return "targets must be finite (got NaN or infinity)"
+        if self.probabilities and (targets.min(initial=0) < 0 or targets.max(initial=0) > 1):
+            return f"targets for {self.name} must lie in [0, 1] (got {targets.min()} to {targets.max()})"
+        # Probabilities that went through float32 sum to one within K roundings of 6e-8, not better.
+        sums = targets.reshape(len(targets), -1).sum(axis=1, dtype=np.float64)
+        if self.classes and np.abs(sums - 1).max(initial=0) > 1e-5 * max(1.0, n_outputs / 100):
+            return f"the {n_outputs} target probabilities of a point must add up to 1 (got {sums[np.abs(sums - 1).argmax()]:g})"
+        return None
+
+    def prepare_targets(self, targets: Array, n_outputs: int) -> Array:
+        """Targets as floating numbers (n, K); class numbers become rows of the identity matrix.
+
+        Raises
+        ------
+        PointsError
+            If the targets do not fit.
+        """
+        problem = self.check_targets(targets, n_outputs)
+        if problem:
+            raise PointsError(f"targets: {problem}.")
+        if self.classes and targets.size != len(targets) * n_outputs:
+            return np.eye(n_outputs)[targets.reshape(-1).astype(np.int64)]
+        return targets.reshape(len(targets), n_outputs).astype(np.float64)
+
+
+def _check_class_numbers(targets: Array, n_outputs: int) -> str | None:
+    if not np.isfinite(targets).all() or (targets != np.floor(targets)).any():
+        return f"class numbers must be whole numbers from 0 to {n_outputs - 1}"
+    if targets.min(initial=0) < 0 or targets.max(initial=0) >= n_outputs:
+        return f"class numbers must lie in 0 to {n_outputs - 1} (got {targets.min():g} to {targets.max():g})"
+    return None
+
+
+def _softmax(a: Array) -> Array:
+    shifted = np.exp(a - a.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def _cross_entropy(a: Array, t: Array) -> Array:
+    shifted = a - a.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return np.asarray((t * (log_sum - shifted)).sum(axis=-1))
+
+
+def _cross_entropy_response(a: Array, t: Array, tangent: Array) -> Array:
+    y = _softmax(a)
+    total = t.sum(axis=-1, keepdims=True)
+    weighted = y * tangent
+    return np.asarray(total * (weighted - y * weighted.sum(axis=-1, keepdims=True)))
+
+
+def _binary_response(a: Array, t: Array, tangent: Array) -> Array:
+    return np.asarray(expit(a) * expit(-a) * tangent)
+
+
+ERRORS: dict[str, ErrorFunction] = {
+    record.name: record
+    for record in (
+        ErrorFunction(
+            "sum-of-squares",
+            value=lambda a, t: np.asarray(0.5 * ((a - t) ** 2).sum(axis=-1)),
+            gradient=lambda a, t: np.asarray(a - t),
+            response=lambda a, t, tangent: tangent,
+        ),
+        ErrorFunction(
+            "cross-entropy",
+            value=_cross_entropy,
+            gradient=lambda a, t: np.asarray(_softmax(a) * t.sum(axis=-1, keepdims=True) - t),
+            response=_cross_entropy_response,
+            units=("Softmax", "LogSoftmax"),
+            probabilities=True,
+            classes=True,
+        ),
+        ErrorFunction(
+            "binary-cross-entropy",
+            # -t log σ(a) - (1 - t) log(1 - σ(a)) = log(1 + e^a) - t a
+            value=lambda a, t: np.asarray((np.logaddexp(0, a) - t * a).sum(axis=-1)),
+            gradient=lambda a, t: np.asarray(expit(a) - t),
+            response=_binary_response,
+            units=("Sigmoid",),
+            probabilities=True,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A network that ends in the pre-activations an error function starts from, and that error function."""
+
+    network: Network
+    error: ErrorFunction
+    reading: str
+
+    def targets(self, targets: Array) -> Array:
+        """Targets as (n, K)."""
+        return self.error.prepare_targets(targets, self.network.n_outputs)
+
+
+def error_head(network: Network, error: str) -> Head:
+    """Cut ``network`` at the pre-activation of its output units, as far as ``error`` takes them over.
+
+    Raises
+    ------
+    JobError
+        If the error function is unknown, or does not go with the network's output units.
+    """
+    if error not in ERRORS:
+        raise JobError(f"error: there is no error function '{error}' (wanted one of {', '.join(ERRORS)}).")
+    record = ERRORS[error]
+    if not record.units:
+        return Head(network, record, "E is computed from the outputs as they are")
+    if len(network.output_shape) != 1:
+        raise JobError(
+            f"error: {error} needs one axis of outputs (got {network.output_shape} a point). "
+            "Choose sum-of-squares, or an output with one axis."
+        )
+    if record.classes and network.n_outputs == 1:
+        raise JobError("error: cross-entropy of one class is always 0. Use binary-cross-entropy for one output.")
+    producers = {name: node for node in network.nodes for name in node.outputs}
+    last = _last_unit(network, producers)
+    if last is not None and last.operation in record.units and _over_outputs(last):
+        cut = cut_at(network, last.inputs[0], network.output_shape)
+        return Head(cut, record, f"the network ends in {last.operation}; E is computed from its pre-activation")
+    two_classes = _logistic_pair(network, producers, last) if record.classes else None
+    if two_classes is not None:
+        return Head(two_classes, record, "the two class probabilities come from one logistic sigmoid unit")
+    if last is not None and any(last.operation in other.units for other in ERRORS.values()):
+        raise JobError(
+            f"error: the network ends in {last.operation}, which does not go with {error}. "
+            f"Use {next(e.name for e in ERRORS.values() if last.operation in e.units)} or sum-of-squares."
+        )
+    return Head(network, record, f"the outputs are read as {'logits' if record.classes else 'log-odds'}")
+
+
+def _last_unit(network: Network, producers: dict[str, Node]) -> Node | None:
+    """The operation that makes the outputs, behind any that only rename or reshape them."""
+    node = producers.get(network.output)
+    while node is not None and TABLE[node.operation].moves and node.operation not in ("Transpose", "Concat"):
+        node = producers.get(node.inputs[0])
+    return node
+
+
+def _over_outputs(unit: Node) -> bool:
+    return unit.operation == "Sigmoid" or unit.attributes.get("axis", -1) in (-1, 1)
+
+
+def _logistic_pair(network: Network, producers: dict[str, Node], last: Node | None) -> Network | None:
+    """Outputs (1 - σ(a), σ(a)), as scikit-learn's exporter writes them, are the softmax of (0, a)."""
+    if last is None or last.operation != "Concat" or len(last.inputs) != 2:
+        return None
+    complement, unit = producers.get(last.inputs[0]), producers.get(last.inputs[1])
+    if complement is None or unit is None or (complement.operation, unit.operation) != ("Sub", "Sigmoid"):
+        return None
+    one = network.constants.get(complement.inputs[0])
+    if one is None or not np.all(one == 1) or complement.inputs[1] != last.inputs[1]:
+        return None
+    a = unit.inputs[0]
+    zero, pair = f"{a}/zero", f"{a}/pair"
+    nodes = (Node("Sub", (a, a), (zero,)), Node("Concat", (zero, a), (pair,), {"axis": 1}))
+    return cut_at(replace(network, nodes=network.nodes + nodes), pair, network.output_shape)

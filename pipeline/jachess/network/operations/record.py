@@ -1,0 +1,89 @@
+"""What an operation is: a record of rules.
+
+Every rule works on whole arrays with any leading axes in front of a value's own axes. A value itself has
+none: the activations of N points are (N, units), a weight is (out, in). A tangent (forward formalism) or a
+cotangent (reverse recursion, 8.30) of it has the value's shape with leading axes in front, usually one:
+the rows of a block, (rows, N, units). So rules count a value's axes FROM THE END (``axis - ndim``), and
+what they do to the value they do, unchanged, to all rows at once.
+
+For y = f(x_1, x_2, …) with ȳ = ∂E/∂y the rules are
+
+* ``forward``:    y = f(x)
+* ``tangent``:    ẏ = Σ_i (∂f/∂x_i) ẋ_i
+* ``cotangent``:  x̄_i = (∂f/∂x_i)ᵀ ȳ
+* ``curvature``:  the part of the tangent of the cotangent that comes from f's own curvature,
+  Σ_j (∂/∂x_j [(∂f/∂x_i)ᵀ ȳ]) ẋ_j; the whole is curvature + cotangent of the tangent of ȳ. An operation that is
+  linear in all its inputs together has none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jachess.network.graph import Array
+
+Arrays = tuple[Array, ...]
+Maybe = tuple[Array | None, ...]
+"""One entry an input (or output); None is a zero that is not spelled out, or an input that is left out."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One application of an operation: its attributes (defaults filled in), inputs and outputs."""
+
+    attributes: Mapping[str, Any]
+    inputs: Maybe
+    outputs: Arrays = ()
+
+    @property
+    def x(self) -> Array:
+        """The first input."""
+        assert self.inputs[0] is not None
+        return self.inputs[0]
+
+    @property
+    def y(self) -> Array:
+        """The first output."""
+        return self.outputs[0]
+
+
+Wanted = tuple[bool, ...]
+"""For each input: is its cotangent wanted?"""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A record of rules; see the module's docstring for what each returns.
+
+    Attributes
+    ----------
+    name : str
+        ONNX's name.
+    inputs : (int, int)
+        Least and largest number of inputs.
+    forward : Call -> Arrays
+    tangent : (Call, tangents of the inputs) -> tangents of the outputs, or None where no derivative exists
+    cotangent : (Call, cotangents of the outputs, wanted) -> cotangents of the inputs
+    curvature : (Call, tangents of the inputs, cotangents of the outputs, wanted) -> one array an input
+    sides : Call -> array, or None
+        For an operation with kinks: which piece each element is on (integers, leading axis as the value's).
+    attributes : mapping
+        Every attribute that the operation understands, with its default.
+    weights : tuple of int
+        Input slots in which a floating constant of the file counts as a weight.
+    moves : bool
+        It only moves elements of its first input (or, Concat, of all): no arithmetic.
+    """
+
+    name: str
+    inputs: tuple[int, int]
+    forward: Callable[[Call], Arrays]
+    tangent: Callable[[Call, Maybe], Maybe] | None = None
+    cotangent: Callable[[Call, Maybe, Wanted], Maybe] | None = None
+    curvature: Callable[[Call, Maybe, Maybe, Wanted], Maybe] | None = None
+    sides: Callable[[Call], Array] | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[int, ...] = ()
+    moves: bool = False
