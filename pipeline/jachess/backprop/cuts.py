@@ -75,10 +75,15 @@ def cheapest(cuts: list[Cut], method: str) -> Bracket:
         ``mixed`` multiplies or continues at least once, where there is a cut to do it at.
     """
     end = len(cuts) - 1
-    return {bracket.how: bracket for bracket in _plain(cuts, 0, end)}[method] if method in (
-        "forward",
-        "reverse",
-    ) else _best(tuple(cuts), mixed=method == "mixed" and end > 1)
+    return (
+        {bracket.how: bracket for bracket in _plain(cuts, 0, end)}[method]
+        if method
+        in (
+            "forward",
+            "reverse",
+        )
+        else _best(tuple(cuts), mixed=method == "mixed" and end > 1)
+    )
 
 
 def _plain(cuts: list[Cut] | tuple[Cut, ...], start: int, end: int) -> list[Bracket]:

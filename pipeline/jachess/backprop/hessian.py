@@ -66,6 +66,19 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     return block
 
 
+def hessian_strip(head: Head, chunks: Chunks, rows: slice) -> Array:
+    """The rows of H from the diagonal to the right, H[rows, rows.start:], with a diagonal part that is symmetric.
+
+    Returns
+    -------
+    array (rows, W - rows.start), float64
+    """
+    strip = hessian_block(head, chunks, rows, slice(rows.start, head.network.n_weights))
+    corner = strip[:, : len(strip)]
+    corner[:] = np.triu(corner) + np.triu(corner, 1).T
+    return strip
+
+
 def _accumulate(head: Head, chunks: Chunks, tiles: Sequence[Tile]) -> None:
     for points, targets in chunks():
         passes = _Passes(head, points, head.targets(targets))
@@ -116,9 +129,7 @@ class _Passes:
             yield units, tangents, responses
 
 
-def _insert_products(
-    head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array
-) -> None:
+def _insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array) -> None:
     """Rows and columns of a tensor that is in no layer, by the R-operator with unit vectors."""
     for span, across, target in ((rows, columns, block), (columns, rows, block.T)):
         start, stop = max(span.start, weight.offset), min(span.stop, weight.slice.stop)

@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from jachess.backprop.gradient import output_errors, output_responses
-from jachess.backprop.propagation import Chunks, forward, pull_cotangents, pull_tangents_of_cotangents, push_tangents
+from jachess.backprop.propagation import (
+    Chunks,
+    forward,
+    pull_cotangents,
+    pull_tangents_of_cotangents,
+    push_tangents,
+)
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array
 from jachess.network.paths import descendants

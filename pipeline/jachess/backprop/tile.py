@@ -51,11 +51,16 @@ class Tile:
         self.second_inputs, self.second_units = np.flatnonzero(b.any(axis=1)), np.flatnonzero(b.any(axis=0))
         self.places: list[Place] = []
         self.add_place(row_places, column_places, transposed=False)
-        shape = (len(self.first_units), len(self.second_units), len(self.first_inputs), len(self.second_inputs))
+        shape = (
+            len(self.first_units),
+            len(self.second_units),
+            len(self.first_inputs),
+            len(self.second_inputs),
+        )
         self.sums = np.zeros(shape)
 
     def covers(self, first: Places, second: Places) -> bool:
-        """Are all these weights of the two layers inside the rectangle?"""
+        """Whether all these weights of the two layers are inside the rectangle."""
         a, b = first != CONSTANT, second != CONSTANT
         return bool(
             np.isin(np.flatnonzero(a.any(axis=1)), self.first_inputs).all()
@@ -127,7 +132,7 @@ def _contract(sums: Array, mine: Array, factor: Array, left: Array, right: Array
 
 
 def _inputs(layer: Layer, values: Mapping[str, Array], n_points: int) -> Array:
-    """z (n, ΣI) of a layer, with a column of ones for each bias."""
+    """Z (n, ΣI) of a layer, with a column of ones for each bias."""
     parts = [values[name] if name else np.ones((n_points, 1)) for name, _ in layer.inputs]
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 

@@ -63,7 +63,8 @@ class ErrorFunction:
         # Probabilities that went through float32 sum to one within K roundings of 6e-8, not better.
         sums = targets.reshape(len(targets), -1).sum(axis=1, dtype=np.float64)
         if self.classes and np.abs(sums - 1).max(initial=0) > 1e-5 * max(1.0, n_outputs / 100):
-            return f"the {n_outputs} target probabilities of a point must add up to 1 (got {sums[np.abs(sums - 1).argmax()]:g})"
+            worst = sums[np.abs(sums - 1).argmax()]
+            return f"the {n_outputs} target probabilities of a point must add up to 1 (got {worst:g})"
         return None
 
     def prepare_targets(self, targets: Array, n_outputs: int) -> Array:

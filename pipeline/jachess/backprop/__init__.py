@@ -1,0 +1,1 @@
+"""The mathematics: propagation through the graph, Jacobians, Hessians, and their numerical opponents."""

@@ -1,0 +1,28 @@
+"""All cores for one call: blocks in threads, with one BLAS thread each.
+
+BLAS threads help only inside the products, threads over blocks in the elementwise work as well; NumPy lets go of the
+interpreter's lock in both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from threadpoolctl import threadpool_limits
+
+T = TypeVar("T")
+
+
+def n_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def for_all(function: Callable[[T], None], blocks: Iterable[T]) -> None:
+    """Call ``function`` for each block, on all cores; the first error is raised."""
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_cores()) as threads:
+        for _ in threads.map(function, blocks):
+            pass

@@ -1,0 +1,1 @@
+"""How work is cut, run and kept: job, points, plan, store, tasks, run."""

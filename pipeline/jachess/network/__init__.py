@@ -1,0 +1,1 @@
+"""What a network is: a graph of operations with the weights as its leaves."""

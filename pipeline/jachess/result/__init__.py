@@ -1,0 +1,1 @@
+"""What people ask afterwards: opening, query, validation."""
