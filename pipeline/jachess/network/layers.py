@@ -126,7 +126,7 @@ def _moved_weights(network: Network) -> tuple[dict[str, Indices], set[int]]:
         }
         if all(name in known for name in node.inputs if name):
             results = TABLE[node.operation].forward(call_of(node, known))
-            moved.update({name: np.asarray(r).astype(np.int64) for name, r in zip(node.outputs, results, strict=True)})
+            moved.update({name: np.asarray(r).astype(np.int64) for name, r in zip(node.outputs, results, strict=False)})
             movers.add(number)
     return moved, movers
 

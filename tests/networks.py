@@ -1,0 +1,173 @@
+"""Small networks of many topologies, built by hand: the cases that most tests of the mathematics run through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.network.graph import Array, Input, Network, Node, Weight
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with points and targets for its error function."""
+
+    name: str
+    network: Network
+    points: tuple[Array, ...]
+    targets: Array
+    error: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Builder:
+    """Writes a graph node by node; every method returns the name of the value it makes."""
+
+    def __init__(self, seed: int, n_inputs: int = 5) -> None:
+        self.random = np.random.default_rng(seed)
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, Array] = {}
+        self.constants: dict[str, Array] = {}
+        self.inputs = [Input("x", (n_inputs,))]
+
+    def weight(self, name: str, *shape: int) -> str:
+        self.tensors[name] = self.random.normal(size=shape) / np.sqrt(shape[-1] if shape else 1)
+        return name
+
+    def constant(self, name: str, value: object) -> str:
+        self.constants[name] = np.asarray(value)
+        return name
+
+    def apply(self, operation: str, *inputs: str, **attributes: object) -> str:
+        output = f"{operation.lower()}{len(self.nodes)}"
+        self.nodes.append(Node(operation, inputs, (output,), attributes, output))
+        return output
+
+    def layer(self, z: str, name: str, n_units: int, n_inputs: int) -> str:
+        return self.apply("Gemm", z, self.weight(f"{name}.weight", n_units, n_inputs), self.weight(f"{name}.bias", n_units), transB=1)
+
+    def network(self, output: str, *output_shape: int) -> Network:
+        weights, offset = [], 0
+        for name, tensor in self.tensors.items():
+            weights.append(Weight(name, tensor.shape, offset))
+            offset += tensor.size
+        w = np.concatenate([tensor.ravel() for tensor in self.tensors.values()])
+        return Network(
+            tuple(self.nodes), self.constants, tuple(weights), w, tuple(self.inputs), "x", output, output_shape
+        )
+
+
+def plain(b: Builder) -> str:
+    z = b.apply("Tanh", b.layer("x", "hidden", 6, 5))
+    return b.layer(z, "output", 3, 6)
+
+
+def deep(b: Builder) -> str:
+    z, width = "x", 5
+    for number in range(4):
+        z = b.apply("Sigmoid", b.layer(z, f"layer{number}", 4, width))
+        width = 4
+    return b.layer(z, "output", 3, 4)
+
+
+def no_hidden(b: Builder) -> str:
+    return b.layer("x", "output", 3, 5)
+
+
+def skip(b: Builder) -> str:
+    a = b.layer("x", "first", 4, 5)
+    z = b.apply("Tanh", a)
+    a2 = b.apply("Add", b.layer(z, "second", 4, 4), z)
+    both = b.apply("Concat", b.apply("Softplus", a2), "x", axis=1)
+    return b.layer(both, "output", 3, 9)
+
+
+def several_inputs(b: Builder) -> str:
+    """One layer that two branches feed, with a bias of its own."""
+    z1 = b.apply("Tanh", b.layer("x", "left", 4, 5))
+    z2 = b.apply("Sigmoid", b.layer("x", "right", 3, 5))
+    a1 = b.apply("MatMul", z1, b.weight("from_left", 4, 6))
+    a2 = b.apply("MatMul", z2, b.weight("from_right", 3, 6))
+    a = b.apply("Add", b.apply("Add", a1, a2), b.weight("joint.bias", 6))
+    return b.layer(b.apply("Tanh", a), "output", 3, 6)
+
+
+def shared(b: Builder) -> str:
+    """One weight matrix used by three layers, once transposed, and twice into one pre-activation."""
+    b.weight("W", 5, 5)
+    z = b.apply("Tanh", b.apply("MatMul", "x", "W"))
+    z = b.apply("Tanh", b.apply("MatMul", z, b.apply("Transpose", "W", perm=(1, 0))))
+    z = b.apply("Tanh", b.apply("Add", b.apply("MatMul", z, "W"), b.apply("MatMul", "x", "W")))
+    return b.layer(z, "output", 3, 5)
+
+
+def gates(b: Builder) -> str:
+    """A gate, a gain, and slopes: weights that enter no layer."""
+    z = b.apply("PRelu", b.layer("x", "value", 4, 5), b.weight("slope", 4))
+    gate = b.apply("Sigmoid", b.layer("x", "gate", 4, 5))
+    z = b.apply("Mul", b.apply("Mul", z, gate), b.weight("gain", 4))
+    return b.layer(z, "output", 3, 4)
+
+
+def reversed_order(b: Builder) -> str:
+    """The file lists the last layer's weights first."""
+    b.weight("output.weight", 3, 4), b.weight("output.bias", 3)
+    z = b.apply("Tanh", b.layer("x", "hidden", 4, 5))
+    return b.apply("Gemm", z, "output.weight", "output.bias", transB=1)
+
+
+def softmax_inside(b: Builder) -> str:
+    z = b.apply("Softmax", b.layer("x", "attention", 5, 5), axis=-1)
+    return b.layer(b.apply("Mul", z, "x"), "output", 3, 5)
+
+
+def bottleneck(b: Builder) -> str:
+    z = b.apply("Tanh", b.layer("x", "wide", 8, 5))
+    z = b.apply("Tanh", b.layer(z, "narrow", 1, 8))
+    z = b.apply("Tanh", b.layer(z, "wide_again", 8, 1))
+    return b.layer(z, "output", 3, 8)
+
+
+def softmax_output(b: Builder) -> str:
+    return b.apply("Softmax", plain(b), axis=1)
+
+
+def sigmoid_output(b: Builder) -> str:
+    return b.apply("Sigmoid", plain(b))
+
+
+def rectified(b: Builder) -> str:
+    z = b.apply("Relu", b.layer("x", "hidden", 6, 5))
+    return b.layer(z, "output", 3, 6)
+
+
+def columns(b: Builder) -> str:
+    """Points last: the weights stand on the left, so no layer is recognised."""
+    a = b.apply("MatMul", b.weight("W", 4, 5), b.apply("Transpose", "x", perm=(1, 0)))
+    return b.layer(b.apply("Transpose", b.apply("Tanh", a), perm=(1, 0)), "output", 3, 4)
+
+
+def _case(seed: int, build: Callable[[Builder], str], error: str) -> Case:
+    builder = Builder(seed)
+    network = builder.network(build(builder), 3)
+    points = builder.random.normal(size=(23, 5))
+    classes = builder.random.integers(0, 3, 23)
+    uniform = builder.random.uniform(size=(23, 3))
+    targets = {"cross-entropy": classes, "binary-cross-entropy": uniform, "sum-of-squares": uniform}[error]
+    return Case(f"{build.__name__}, {error}", network, (points,), targets, error)
+
+
+TOPOLOGIES = (plain, deep, no_hidden, skip, several_inputs, shared, gates, reversed_order, softmax_inside, bottleneck,
+              rectified, columns)  # fmt: skip
+
+CASES = [
+    *[_case(number, build, "cross-entropy") for number, build in enumerate(TOPOLOGIES)],
+    *[_case(50 + number, build, "sum-of-squares") for number, build in enumerate(TOPOLOGIES)],
+    *[_case(70, build, "binary-cross-entropy") for build in (plain, skip, sigmoid_output)],
+    *[_case(80, softmax_output, error) for error in ("cross-entropy", "sum-of-squares")],
+    _case(90, sigmoid_output, "sum-of-squares"),
+]
