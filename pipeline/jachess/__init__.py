@@ -1,7 +1,7 @@
 """Exact Jacobians and Hessians of trained feed-forward networks, over whole datasets."""
 
 from jachess.backprop.interface import gradient, hessian, hessian_vector_product, jacobian
-# from jachess.network.onnx import read_network
+from jachess.network.onnx import read_network
 
 __version__ = "0.1.0"
 

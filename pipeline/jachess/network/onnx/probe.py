@@ -1,0 +1,65 @@
+"""Trying a network with two and with three points: its shapes, and whether its points are independent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from jachess.errors import NetworkError
+from jachess.network.evaluation import evaluate
+from jachess.network.graph import Array, Input, Node
+
+COUNTS = (2, 3)
+
+
+def probe(nodes: Sequence[Node], leaves: Mapping[str, Array], inputs: Sequence[Input]) -> list[dict[str, Array]]:
+    """All values for two points and for three, of which the first is the same.
+
+    Raises
+    ------
+    NetworkError
+        If an operation fails: mostly because the file holds the number of points fixed.
+    """
+    points = {i.name: _points(i, number) for number, i in enumerate(inputs)}
+    try:
+        return [
+            evaluate(nodes, {**leaves, **{name: np.concatenate([array[:1], array[-n + 1 :]]) for name, array in points.items()}})
+            for n in COUNTS
+        ]
+    except NetworkError as error:
+        raise NetworkError(
+            f"{error}. The network does not work for any number of points: perhaps the file holds the number of the "
+            "exporter's example fixed. Export it again with a dynamic first axis (PyTorch: "
+            "dynamic_shapes=({0: 'batch'},))."
+        ) from error
+
+
+def _points(which: Input, seed: int) -> Array:
+    shape = (sum(COUNTS), *which.shape)
+    if which.dtype == "float64":
+        return np.random.default_rng(seed).normal(size=shape)
+    return np.zeros(shape, which.dtype)
+
+
+def check_points(values: Sequence[Mapping[str, Array]], output: str) -> tuple[int, ...]:
+    """The shape of one point's output, if there is one output a point that depends on no other point.
+
+    Raises
+    ------
+    NetworkError
+        If the points are not along the first axis, or a point's output depends on the others.
+    """
+    first, second = (values[i][output] for i in range(2))
+    if first.ndim == 0 or (first.shape[0], second.shape[0]) != COUNTS or first.shape[1:] != second.shape[1:]:
+        raise NetworkError(
+            f"output '{output}': the first axis is not that of the points (wanted {COUNTS[0]} and {COUNTS[1]} rows for as "
+            f"many points; got shapes {first.shape} and {second.shape}). Export it with a dynamic first axis."
+        )
+    scale = np.abs(first[0]).max(initial=0)
+    if not np.allclose(first[0], second[0], rtol=0, atol=1e-9 * scale, equal_nan=True):
+        raise NetworkError(
+            f"output '{output}': a point's output depends on the other points (as by normalisation over the batch). "
+            "Export the network in evaluation mode."
+        )
+    return tuple(int(size) for size in first.shape[1:])
