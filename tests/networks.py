@@ -48,7 +48,9 @@ class Builder:
         return output
 
     def layer(self, z: str, name: str, n_units: int, n_inputs: int) -> str:
-        return self.apply("Gemm", z, self.weight(f"{name}.weight", n_units, n_inputs), self.weight(f"{name}.bias", n_units), transB=1)
+        return self.apply(
+            "Gemm", z, self.weight(f"{name}.weight", n_units, n_inputs), self.weight(f"{name}.bias", n_units), transB=1
+        )
 
     def network(self, output: str, *output_shape: int) -> Network:
         weights, offset = [], 0

@@ -80,9 +80,7 @@ def test_hessian_against_differences_of_the_gradient(case: Case) -> None:
             for k in (-1, 1)
         )
         rows.append((right - left) / (2 * step))
-    close(
-        jachess.hessian(case.network, case.points[0], case.targets, error=case.error), np.stack(rows), 1e-7
-    )
+    close(jachess.hessian(case.network, case.points[0], case.targets, error=case.error), np.stack(rows), 1e-7)
 
 
 @settings(max_examples=60, deadline=None)

@@ -37,6 +37,9 @@ from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
 
+_UNIT_VECTORS = 64
+"""Rows that go through the R-operator together."""
+
 
 def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Array:
     """The block H[rows, columns], summed over all points.
@@ -117,7 +120,7 @@ class _Passes:
         network = self.head.network
         wanted = sorted({int(unit) for tile in tiles for unit in tile.first_units})
         targets = {tile.second.pre_activation for tile in tiles}
-        group = rows_at_once(self.head, self.state.n_points)
+        group = rows_at_once(self.state)
         width = layer.indices.shape[1]
         for start in range(0, len(wanted), group):
             units = np.array(wanted[start : start + group])
@@ -133,9 +136,8 @@ def _insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, co
     """Rows and columns of a tensor that is in no layer, by the R-operator with unit vectors."""
     for span, across, target in ((rows, columns, block), (columns, rows, block.T)):
         start, stop = max(span.start, weight.offset), min(span.stop, weight.slice.stop)
-        group = rows_at_once(head, 256)
-        for first in range(start, stop, group):
-            last = min(first + group, stop)
+        for first in range(start, stop, _UNIT_VECTORS):
+            last = min(first + _UNIT_VECTORS, stop)
             seeds = np.zeros((last - first, weight.size))
             seeds[np.arange(last - first), np.arange(first, last) - weight.offset] = 1
             tensors = {weight.name: seeds.reshape(-1, *weight.shape)}

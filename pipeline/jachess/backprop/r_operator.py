@@ -9,6 +9,7 @@ import numpy as np
 from jachess.backprop.gradient import output_errors, output_responses
 from jachess.backprop.propagation import (
     Chunks,
+    State,
     forward,
     pull_cotangents,
     pull_tangents_of_cotangents,
@@ -19,8 +20,8 @@ from jachess.network.graph import Array
 from jachess.network.paths import descendants
 from jachess.network.weight_vector import pack, unpack
 
-_ELEMENTS = 1 << 22
-"""Elements of one tangent that a pass may hold; more rows are passed in groups."""
+ELEMENTS = 1 << 22
+"""Elements of all tangents together that a pass may hold; more rows are passed in groups."""
 
 
 def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array) -> Array:
@@ -30,33 +31,22 @@ def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array) -> Array
 
 def perturbed_gradients(head: Head, chunks: Chunks, seeds: Mapping[str, Array]) -> Array:
     """R{∂E/∂w} (R, W) for R perturbations of the weight tensors in ``seeds`` (R, *shape)."""
-    n_rows = len(next(iter(seeds.values())))
-    products = np.zeros((n_rows, head.network.n_weights))
+    network, n_rows = head.network, len(next(iter(seeds.values())))
+    products = np.zeros((n_rows, network.n_weights))
+    names = [weight.name for weight in network.weights]
     for points, targets in chunks():
-        group = rows_at_once(head, len(points[0]))
-        prepared = head.targets(targets)
+        state, prepared = forward(network, points), head.targets(targets)
+        delta = pull_cotangents(network, state, output_errors(head, state, prepared), descendants(network, names))
+        group = rows_at_once(state)
         for start in range(0, n_rows, group):
-            rows = slice(start, start + group)
-            products[rows] += _products_at(head, points, prepared, {k: v[rows] for k, v in seeds.items()})
+            rows = slice(start, min(start + group, n_rows))
+            tangents = push_tangents(network, state, {name: seed[rows] for name, seed in seeds.items()})
+            begin = output_responses(head, state, prepared, tangents)
+            responses = pull_tangents_of_cotangents(network, state, tangents, delta, begin, names)
+            products[rows] += pack(network, responses, lead=(rows.stop - rows.start,))
     return products
 
 
-def rows_at_once(head: Head, n_points: int) -> int:
-    """How many rows a pass over ``n_points`` points takes at once."""
-    widest = max(
-        [head.network.n_inputs, head.network.n_outputs]
-        + [max(weight.shape, default=1) for weight in head.network.weights]
-    )
-    largest = max(n_points * widest, max((weight.size for weight in head.network.weights), default=1))
-    return max(1, _ELEMENTS // largest)
-
-
-def _products_at(head: Head, points: tuple[Array, ...], targets: Array, seeds: Mapping[str, Array]) -> Array:
-    network = head.network
-    names = [weight.name for weight in network.weights]
-    state = forward(network, points)
-    delta = pull_cotangents(network, state, output_errors(head, state, targets), descendants(network, names))
-    tangents = push_tangents(network, state, seeds)
-    start = output_responses(head, state, targets, tangents)
-    responses = pull_tangents_of_cotangents(network, state, tangents, delta, start, names)
-    return pack(network, responses, lead=(len(next(iter(seeds.values()))),))
+def rows_at_once(state: State) -> int:
+    """How many rows a pass takes at once, so that the tangents of all values stay within `ELEMENTS`."""
+    return max(1, ELEMENTS // sum(output.size for call in state.calls for output in call.outputs))

@@ -14,6 +14,9 @@ from jachess.network.layers import CONSTANT, Indices, Layer
 _PAIRS = 1 << 13
 """Products z_i z_p of one point that are held at once, so that a chunk of them stays near the cache."""
 
+_PRODUCTS = 1 << 20
+"""Elements of one product of matrices, before it is added to the sums."""
+
 Places = NDArray[np.int64]
 
 
@@ -127,8 +130,11 @@ def _contract(sums: Array, mine: Array, factor: Array, left: Array, right: Array
     for start in range(0, left.shape[1], step):
         part = left[:, start : start + step]
         pairs = (part[:, :, None] * right[:, None, :]).reshape(len(left), -1)
-        product = np.matmul(factor, pairs).reshape(len(factor), factor.shape[1], part.shape[1], right.shape[1])
-        sums[mine, :, start : start + step] += product
+        group = max(1, _PRODUCTS // max(1, factor.shape[1] * pairs.shape[1]))
+        for first in range(0, len(mine), group):
+            some = factor[first : first + group]
+            product = np.matmul(some, pairs).reshape(*some.shape[:2], part.shape[1], right.shape[1])
+            sums[mine[first : first + group], :, start : start + step] += product
 
 
 def _inputs(layer: Layer, values: Mapping[str, Array], n_points: int) -> Array:

@@ -47,6 +47,10 @@ class ErrorFunction:
     probabilities: bool = False
     classes: bool = False
 
+    def __reduce__(self) -> tuple[Callable[[str], ErrorFunction], tuple[str]]:
+        """Travel by name: a record's functions need not be pickled."""
+        return error_function, (self.name,)
+
     def check_targets(self, targets: Array, n_outputs: int) -> str | None:
         """What is wrong with some points' targets for K = ``n_outputs`` outputs; None if nothing is."""
         if targets.dtype.kind not in "biuf":
@@ -144,6 +148,19 @@ ERRORS: dict[str, ErrorFunction] = {
 }
 
 
+def error_function(name: str) -> ErrorFunction:
+    """The error function of that name.
+
+    Raises
+    ------
+    JobError
+        If there is none.
+    """
+    if name not in ERRORS:
+        raise JobError(f"error: there is no error function '{name}' (wanted one of {', '.join(ERRORS)}).")
+    return ERRORS[name]
+
+
 @dataclass(frozen=True)
 class Head:
     """A network that ends in the pre-activations an error function starts from, and that error function."""
@@ -165,9 +182,7 @@ def error_head(network: Network, error: str) -> Head:
     JobError
         If the error function is unknown, or does not go with the network's output units.
     """
-    if error not in ERRORS:
-        raise JobError(f"error: there is no error function '{error}' (wanted one of {', '.join(ERRORS)}).")
-    record = ERRORS[error]
+    record = error_function(error)
     if not record.units:
         return Head(network, record, "E is computed from the outputs as they are")
     if len(network.output_shape) != 1:

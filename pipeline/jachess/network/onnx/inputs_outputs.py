@@ -8,7 +8,17 @@ from typing import Any
 from jachess.errors import NetworkError
 from jachess.network.graph import Array, Input, Node
 
-_DTYPES = {1: "float64", 10: "float64", 11: "float64", 16: "float64", 6: "int32", 7: "int64", 9: "bool", 2: "uint8", 3: "int8"}
+_DTYPES = {
+    1: "float64",
+    10: "float64",
+    11: "float64",
+    16: "float64",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    2: "uint8",
+    3: "int8",
+}
 
 
 def read_inputs(graph: Any, wanted: str | None) -> tuple[tuple[Input, ...], str]:

@@ -24,7 +24,10 @@ def probe(nodes: Sequence[Node], leaves: Mapping[str, Array], inputs: Sequence[I
     points = {i.name: _points(i, number) for number, i in enumerate(inputs)}
     try:
         return [
-            evaluate(nodes, {**leaves, **{name: np.concatenate([array[:1], array[-n + 1 :]]) for name, array in points.items()}})
+            evaluate(
+                nodes,
+                {**leaves, **{name: np.concatenate([array[:1], array[-n + 1 :]]) for name, array in points.items()}},
+            )
             for n in COUNTS
         ]
     except NetworkError as error:

@@ -12,7 +12,18 @@ from jachess.network.operations.softmax import SOFTMAX
 
 TABLE: dict[str, Operation] = {
     record.name: record
-    for records in (SMOOTH, ACTIVATIONS, ARITHMETIC, (WHERE, CLIP), LINEAR, REDUCTIONS, SOFTMAX, MOVEMENT, JOINING, SHAPES)
+    for records in (
+        SMOOTH,
+        ACTIVATIONS,
+        ARITHMETIC,
+        (WHERE, CLIP),
+        LINEAR,
+        REDUCTIONS,
+        SOFTMAX,
+        MOVEMENT,
+        JOINING,
+        SHAPES,
+    )
     for record in records
 }
 

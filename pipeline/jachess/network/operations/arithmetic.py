@@ -44,13 +44,17 @@ def broadcasting(
         for i, tangent in enumerate(dx):
             if tangent is not None and is_float(xs[i]):
                 aligned = align(tangent, xs[i].ndim, call.y.ndim)
-                terms.append(np.broadcast_to(first(xs, i) * aligned, aligned.shape[: aligned.ndim - call.y.ndim] + call.y.shape))
+                terms.append(
+                    np.broadcast_to(first(xs, i) * aligned, aligned.shape[: aligned.ndim - call.y.ndim] + call.y.shape)
+                )
         return (_sum(terms),)
 
     def cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
         xs = operands(call)
         return tuple(
-            unbroadcast(first(xs, i) * dy[0], call.y.ndim, x.shape) if flag and dy[0] is not None and is_float(x) else None
+            unbroadcast(first(xs, i) * dy[0], call.y.ndim, x.shape)
+            if flag and dy[0] is not None and is_float(x)
+            else None
             for i, (x, flag) in enumerate(zip(xs, wanted, strict=True))
         )
 
@@ -111,7 +115,7 @@ def _power(xs: Arrays) -> Array:
 
 
 def _scaled_power(factor: Array, x: Array, exponent: Array) -> Array:
-    """factor · x^exponent, which is 0 where the factor is 0, whatever the power."""
+    """Factor · x^exponent, which is 0 where the factor is 0, whatever the power."""
     factor = factor.astype(x.dtype)
     safe = np.where(factor == 0, 1, np.power(x, exponent.astype(x.dtype)))
     return np.asarray(factor * safe)

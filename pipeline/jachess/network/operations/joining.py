@@ -83,9 +83,7 @@ def _split_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
 
 
 JOINING = (
-    Operation(
-        "Concat", (1, 1 << 16), _concat, _concat_tangent, _concat_cotangent, attributes={"axis": 0}, moves=True
-    ),
+    Operation("Concat", (1, 1 << 16), _concat, _concat_tangent, _concat_cotangent, attributes={"axis": 0}, moves=True),
     Operation(
         "Split",
         (1, 2),

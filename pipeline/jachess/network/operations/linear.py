@@ -189,7 +189,5 @@ def _matmul_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe
     return _matmul_sides(m, wanted, m.result(dy[0], call.y.ndim), da, db)
 
 
-MATMUL = Operation(
-    "MatMul", (2, 2), _matmul, _matmul_tangent, _matmul_cotangent, _matmul_curvature, weights=(0, 1)
-)
+MATMUL = Operation("MatMul", (2, 2), _matmul, _matmul_tangent, _matmul_cotangent, _matmul_curvature, weights=(0, 1))
 LINEAR = (GEMM, MATMUL)

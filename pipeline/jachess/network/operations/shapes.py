@@ -121,7 +121,17 @@ SHAPES = (
     _compare("LessOrEqual", np.less_equal),
     _compare("And", np.logical_and),
     _compare("Or", np.logical_or),
-    Operation("Cast", (1, 1), _cast, _pass_tangent, _pass_cotangent, attributes={"to": 1, "saturate": 1, "round_mode": "up"}, moves=True),
-    Operation("CastLike", (2, 2), _cast_like, _pass_tangent, _pass_cotangent, attributes={"saturate": 1, "round_mode": "up"}),
+    Operation(
+        "Cast",
+        (1, 1),
+        _cast,
+        _pass_tangent,
+        _pass_cotangent,
+        attributes={"to": 1, "saturate": 1, "round_mode": "up"},
+        moves=True,
+    ),
+    Operation(
+        "CastLike", (2, 2), _cast_like, _pass_tangent, _pass_cotangent, attributes={"saturate": 1, "round_mode": "up"}
+    ),
     Operation("Dropout", (1, 3), _dropout, _pass_tangent, _pass_cotangent, attributes={"seed": 0}, moves=True),
 )

@@ -77,5 +77,7 @@ def _log_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
 
 SOFTMAX = (
     Operation("Softmax", (1, 1), _forward, _tangent, _cotangent, _curvature, attributes={"axis": -1}),
-    Operation("LogSoftmax", (1, 1), _log_forward, _log_tangent, _log_cotangent, _log_curvature, attributes={"axis": -1}),
+    Operation(
+        "LogSoftmax", (1, 1), _log_forward, _log_tangent, _log_cotangent, _log_curvature, attributes={"axis": -1}
+    ),
 )

@@ -1,0 +1,99 @@
+"""Workers: local processes by default, or the cluster that the job names."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dask
+import yaml
+from distributed import Client, LocalCluster
+
+from jachess.batch.job import Job
+from jachess.errors import JobError
+
+_CONFIG = {
+    "distributed.scheduler.allowed-failures": 3,
+    "distributed.scheduler.worker-ttl": "15 minutes",  # long matrix products may hold a worker's event loop
+    "distributed.worker.memory.target": False,  # results are tiny: there is nothing to spill
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": 0.90,
+    "distributed.worker.memory.terminate": 0.97,
+    "distributed.worker.multiprocessing-method": "spawn",
+    "distributed.worker.profile.enabled": False,
+    "distributed.comm.retry.count": 3,
+    "distributed.admin.large-graph-warning-threshold": "1MB",
+}
+
+
+def n_workers(job: Job) -> int:
+    """How many local workers a job gets: as asked, or one for each core."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return job.workers or cores
+
+
+@contextmanager
+def workers(job: Job, memory: int) -> Iterator[Client]:
+    """A client of the job's workers; what is started here is also stopped here, and nothing else.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that each local worker may use.
+
+    Raises
+    ------
+    JobError
+        If the cluster file or the scheduler's address does not work.
+    """
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of a worker's death we say ourselves
+    with dask.config.set({**_CONFIG, "distributed.logging": {"distributed": "critical", "tornado": "critical"}}):
+        if job.scheduler is not None:
+            with _connected(job.scheduler) as client:
+                yield client
+            return
+        cluster = _from_file(Path(job.cluster)) if job.cluster is not None else _local(job, memory)
+        with cluster, Client(cluster) as client:
+            yield client
+
+
+def _connected(address: str) -> Client:
+    try:
+        return Client(address, timeout="20s")
+    except (OSError, ValueError) as error:
+        raise JobError(f"scheduler: no Dask scheduler answers at {address} ({error}).") from error
+
+
+def _local(job: Job, memory: int) -> LocalCluster:
+    return LocalCluster(
+        n_workers=n_workers(job),
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+        memory_limit=memory,
+        silence_logs=logging.CRITICAL,
+    )
+
+
+def _from_file(path: Path) -> Any:
+    """A cluster file: ``cluster`` (import path of a class), its ``arguments``, and the number of ``workers``."""
+    if not path.is_file():
+        raise JobError(f"{path}: there is no such cluster file.")
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(given, dict) or set(given) - {"cluster", "arguments", "workers"} or "cluster" not in given:
+        raise JobError(f"{path}: wrong keys (wanted cluster, arguments, workers; got {given}).")
+    module, _, name = str(given["cluster"]).rpartition(".")
+    try:
+        cluster = getattr(importlib.import_module(module), name)(**given.get("arguments", {}))
+        if "workers" in given:
+            cluster.scale(int(given["workers"]))
+    except Exception as error:  # whatever a site's cluster class raises
+        raise JobError(f"{path}: the cluster cannot be started ({type(error).__name__}: {error}).") from error
+    return cluster

@@ -1,0 +1,75 @@
+"""The plan of a job: its sizes and how it is cut into blocks.
+
+All that the stored bytes depend on is in the plan; how many workers there are is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a job is cut into blocks.
+
+    Attributes
+    ----------
+    n_points, n_inputs, n_outputs, n_weights : int
+        N, D, K, W.
+    points_per_block : int
+        Points of one block of Jacobians, or of outputs.
+    outputs_per_chunk : int
+        Outputs of one chunk of Jacobians; all, unless a single point's Jacobian is larger than a chunk.
+    strip : int
+        Rows of one block of the Hessian, and the edge of its square chunks.
+    value_width : int
+        Elements of all values of the network for one point.
+    weights : tuple of (name, shape, offset)
+    fingerprints : mapping
+        Of network, points and targets.
+    identity : mapping
+        `Job.identity`.
+    """
+
+    quantities: tuple[str, ...]
+    n_points: int
+    n_inputs: int
+    n_outputs: int
+    n_weights: int
+    dtype: str
+    method: str
+    error: str | None
+    points_per_block: int
+    outputs_per_chunk: int
+    strip: int
+    points_at_once: int
+    value_width: int
+    weights: tuple[tuple[str, tuple[int, ...], int], ...]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    reading: str
+    notes: tuple[str, ...]
+    fingerprints: Mapping[str, str | None]
+    identity: Mapping[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The plan as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Plan:
+        """The plan that a store was made by."""
+        values = {field.name: given[field.name] for field in fields(cls)}
+        for name in ("quantities", "input_shape", "output_shape", "notes"):
+            values[name] = tuple(values[name])
+        values["weights"] = tuple((name, tuple(shape), offset) for name, shape, offset in values["weights"])
+        return cls(**values)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one stored number."""
+        return int(np.dtype(self.dtype).itemsize)

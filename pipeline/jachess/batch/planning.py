@@ -1,0 +1,164 @@
+"""Planning a job: blocks that fit the memory, or a refusal, before anything runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from jachess.backprop.propagation import forward
+from jachess.batch.job import Job
+from jachess.batch.plan import Plan
+from jachess.batch.quantities import QUANTITIES
+from jachess.errors import PlanError
+from jachess.network.error_functions import Head
+from jachess.network.graph import Network
+
+WORKER_BASE = 200 * 2**20
+"""Bytes of a worker process that has imported everything and does nothing (measured: 150 MiB)."""
+POINTS_AT_ONCE = 256
+"""Points of one chunk inside a task: few enough for the cache, enough for fast matrix products."""
+CHUNK = 8 * 2**20
+"""Bytes of a stored chunk, where there is enough to store."""
+BLOCKS = 8
+"""A small job is still cut into as many blocks, so that workers share it and a kill loses little."""
+
+
+def make_plan(
+    job: Job,
+    network: Network,
+    head: Head | None,
+    n_points: int,
+    fingerprints: Mapping[str, str | None],
+    default_memory: int | None = None,
+) -> Plan:
+    """Cut a job into blocks that fit the memory of a worker.
+
+    Raises
+    ------
+    PlanError
+        If the network has no weights where some are needed, or the job does not fit.
+    """
+    if job.needs_error and not network.n_weights:
+        raise PlanError(
+            f"{job.network}: no weights are found in the network, so it has no gradient or Hessian. "
+            "Name its weight tensors: weights: [NAME, …]."
+        )
+    itemsize = int(np.dtype(job.dtype).itemsize)
+    per_point = max(1, network.n_outputs * network.n_inputs * itemsize)
+    edge = min(_round_up(-(-network.n_weights // BLOCKS), 8), int(np.sqrt(CHUNK / itemsize)))
+    plan = Plan(
+        quantities=job.quantities,
+        n_points=n_points,
+        n_inputs=network.n_inputs,
+        n_outputs=network.n_outputs,
+        n_weights=network.n_weights,
+        dtype=job.dtype,
+        method=job.method,
+        error=job.error if job.needs_error else None,
+        points_per_block=max(1, min(CHUNK // per_point, max(16, -(-n_points // BLOCKS)), n_points)),
+        outputs_per_chunk=min(network.n_outputs, max(1, 2 * CHUNK // (network.n_inputs * itemsize))),
+        strip=max(1, min(max(edge, 64), network.n_weights)),
+        points_at_once=min(POINTS_AT_ONCE, n_points),
+        value_width=_value_width(network),
+        weights=tuple((weight.name, weight.shape, weight.offset) for weight in network.weights),
+        input_shape=network.input_shape,
+        output_shape=network.output_shape,
+        reading=head.reading if head is not None else "",
+        notes=network.notes,
+        fingerprints=dict(fingerprints),
+        identity=job.identity(),
+    )
+    return _fitted(plan, job.memory or default_memory)
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
+
+
+def _value_width(network: Network) -> int:
+    points = tuple(np.zeros((1, *i.shape), i.dtype) for i in network.inputs)
+    return sum(int(array.size) for call in forward(network, points).calls for array in call.outputs)
+
+
+def task_memory(plan: Plan) -> int:
+    """Bytes that a worker needs at most."""
+    return WORKER_BASE + max(QUANTITIES[name].memory(plan) for name in plan.quantities)
+
+
+def _fitted(plan: Plan, memory: int | None) -> Plan:
+    """The plan with strips and blocks small enough for ``memory`` bytes a worker."""
+    if memory is None:
+        return plan
+    smallest = replace(plan, strip=min(plan.strip, 16), points_per_block=1, points_at_once=min(plan.points_at_once, 16))
+    while task_memory(plan) > memory:
+        smaller = replace(
+            plan,
+            strip=max(smallest.strip, plan.strip // 2),
+            points_per_block=max(1, plan.points_per_block // 2),
+            points_at_once=max(smallest.points_at_once, plan.points_at_once // 2),
+        )
+        if smaller == plan:
+            raise PlanError(
+                f"memory: too small for this job (wanted at least {size(task_memory(smallest))} a worker; "
+                f"got {size(memory)}). Allow more: --memory {-(-task_memory(smallest) // 2**20)}MiB."
+            )
+        plan = smaller
+    return plan
+
+
+def disk_bytes(plan: Plan) -> int:
+    """Bytes of the finished store; chunks at the edges are stored whole."""
+    return sum(spec.stored_bytes for name in plan.quantities for spec in QUANTITIES[name].arrays(plan))
+
+
+def check_disk(plan: Plan, out: Path, present: int = 0) -> None:
+    """Refuse a job whose result does not fit the disk.
+
+    Raises
+    ------
+    PlanError
+        If less is free than is still to be written.
+    """
+    folder = next(parent for parent in out.absolute().parents if parent.exists())
+    free, wanted = shutil.disk_usage(folder).free, disk_bytes(plan) - present
+    if wanted > free:
+        raise PlanError(
+            f"{out}: the disk is too small (wanted {size(wanted)}; got {size(free)} free). Choose another place, "
+            "or store float32."
+        )
+
+
+def size(n_bytes: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if n_bytes < 1024 or unit == "TiB":
+            return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"
+        n_bytes /= 1024
+    raise AssertionError
+
+
+def describe(plan: Plan) -> str:
+    """The plan as `jachess plan` prints it."""
+    lines = [
+        f"points    {plan.n_points:,} with {plan.n_inputs:,} inputs",
+        f"network   {plan.n_outputs:,} outputs, {plan.n_weights:,} weights in {len(plan.weights)} tensors",
+    ]
+    lines += [f"          {name} {tuple(shape)} from {offset}" for name, shape, offset in plan.weights]
+    lines += [f"          note: {note}" for note in plan.notes]
+    if plan.error:
+        lines.append(f"error     {plan.error}; {plan.reading}")
+    for name in plan.quantities:
+        quantity = QUANTITIES[name]
+        shape = " × ".join(f"{length:,}" for length in quantity.arrays(plan)[0].shape)
+        lines.append(f"{name:<9} {shape} {plan.dtype}, in {quantity.n_blocks(plan):,} blocks")
+    operations = sum(QUANTITIES[name].operations(plan) for name in plan.quantities)
+    lines += [
+        f"work      about {operations:.1e} operations",
+        f"memory    at most {size(task_memory(plan))} a worker",
+        f"disk      {size(disk_bytes(plan))}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,80 @@
+"""From a job to what a run needs: network, points and plan, each checked before anything is written."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import scipy
+
+from jachess.batch.job import Job
+from jachess.batch.plan import Plan
+from jachess.batch.planning import make_plan
+from jachess.batch.points import PointSource, open_points
+from jachess.errors import InputError
+from jachess.network.error_functions import Head, error_head
+from jachess.network.graph import Network
+from jachess.network.layers import labels
+from jachess.network.onnx import read_network
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job whose network and points are read and whose plan is made."""
+
+    job: Job
+    network: Network
+    head: Head | None
+    source: PointSource
+    plan: Plan
+
+
+def prepare(job: Job, default_memory: int | None = None) -> Prepared:
+    """Read network and points, check them, and plan.
+
+    Raises
+    ------
+    InputError
+        If anything is wrong; problems of the network and of the points are told together where they can be.
+    """
+    weights = job.weights if isinstance(job.weights, str) else list(job.weights)
+    network = read_network(job.network, weights=weights, input=job.input, output=job.output)
+    problems, head = [], None
+    try:
+        head = error_head(network, job.error) if job.needs_error and job.error else None
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        source = open_points(job, network, head)
+    except InputError as error:
+        problems.append(str(error))
+    if problems:
+        raise InputError.of(problems)
+    fingerprints = {"network": network.fingerprint(), **source.fingerprint()}
+    plan = make_plan(job, network, head, source.count, fingerprints, default_memory)
+    return Prepared(job, network, head, source, plan)
+
+
+def axis_labels(plan: Plan, network: Network) -> dict[str, Any]:
+    """Labels of the axes of weights: tensor, unit and input of each."""
+    if not {"hessian", "gradient"} & set(plan.quantities):
+        return {}
+    names, units, inputs = labels(network)
+    one = {"layer": np.array(names, dtype=np.dtypes.StringDType()), "unit": units, "input": inputs}
+    sides = ("i", "j") if "hessian" in plan.quantities else ("i",)
+    return {f"{name}_{side}": values for side in sides for name, values in one.items()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of all that the numbers may depend on."""
+    return {
+        "jachess": version("jachess"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "dask": version("dask"),
+        "zarr": version("zarr"),
+    }

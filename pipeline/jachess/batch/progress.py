@@ -1,0 +1,54 @@
+"""Progress of a run on stderr: one line that is rewritten on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from jachess.batch.planning import size
+
+_QUIET = 5.0
+"""Seconds between two lines where there is no terminal."""
+
+
+@dataclass
+class Progress:
+    """Counts blocks and bytes.
+
+    Attributes
+    ----------
+    n_blocks, n_bytes : int
+        What is to be done.
+    """
+
+    n_blocks: int
+    n_bytes: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+    shown: float = field(default_factory=time.monotonic)
+
+    def advance(self, n_blocks: int) -> None:
+        """Count finished blocks and say so, if it is time."""
+        self.done += n_blocks
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        if now - self.shown < (0.1 if terminal else _QUIET):
+            return
+        self.shown = now
+        print(
+            "\r" + self.line() if terminal else self.line(), end="" if terminal else "\n", file=sys.stderr, flush=True
+        )
+
+    def line(self) -> str:
+        """Blocks, bytes, rate and time left."""
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        share = self.done / max(self.n_blocks, 1)
+        left = elapsed * (1 - share) / share if share else float("nan")
+        written = share * self.n_bytes
+        ahead = f"{left:.0f} s left" if share else "starting"
+        return f"{self.done:,} of {self.n_blocks:,} blocks, {size(written)}, {size(written / elapsed)}/s, {ahead}    "
+
+    def close(self) -> None:
+        """End the line on a terminal."""
+        if sys.stderr.isatty() and self.done:
+            print("\r" + self.line(), file=sys.stderr, flush=True)

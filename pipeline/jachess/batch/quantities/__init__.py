@@ -1,0 +1,11 @@
+"""The quantities that jobs compute: one record each, enrolled by being listed."""
+
+from jachess.batch.quantities.gradient import GRADIENT
+from jachess.batch.quantities.hessian import HESSIAN
+from jachess.batch.quantities.jacobian import JACOBIAN
+from jachess.batch.quantities.outputs import OUTPUTS
+from jachess.batch.quantities.record import ArraySpec, Context, Quantity
+
+QUANTITIES: dict[str, Quantity] = {record.name: record for record in (OUTPUTS, JACOBIAN, GRADIENT, HESSIAN)}
+
+__all__ = ["QUANTITIES", "ArraySpec", "Context", "Quantity"]

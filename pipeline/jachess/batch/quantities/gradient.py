@@ -1,0 +1,51 @@
+"""The gradient ∂E/∂w (W,) of the error summed over all points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from jachess.backprop.gradient import gradient
+from jachess.backprop.hessian_check import DIRECTIONS, check_gradient
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Region, Write, pass_memory
+from jachess.network.graph import Array
+
+_SEED = 2
+LABELS = "layer_i unit_i input_i"
+
+
+def _arrays(plan: Plan) -> list[ArraySpec]:
+    w = plan.n_weights
+    meaning = {"long_name": f"derivative of the {plan.error} error with respect to each weight", "coordinates": LABELS}
+    residual = {"long_name": "discrepancy from central differences of E along random directions, over its tolerance"}
+    return [
+        ArraySpec("gradient", ("weight_i",), (w,), (w,), plan.dtype, meaning),
+        ArraySpec("gradient_residual", ("direction",), (DIRECTIONS,), (DIRECTIONS,), "float64", residual),
+    ]
+
+
+def _compute(context: Context, block: int) -> Iterator[Write]:
+    found = gradient(context.error_head(), context.all_chunks()).astype(context.plan.dtype, copy=False)
+    residual = check_gradient(context.error_head(), context.all_chunks(), found, (_SEED, block))
+    yield "gradient", (slice(0, len(found)),), found
+    yield "gradient_residual", (slice(0, DIRECTIONS),), residual
+
+
+def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
+    stored = read("gradient", (slice(0, context.plan.n_weights),))
+    return check_gradient(context.error_head(), context.all_chunks(), stored, (_SEED, block))
+
+
+GRADIENT = Quantity(
+    "gradient",
+    _arrays,
+    lambda plan: 1,
+    lambda plan, block: [("gradient", (0,)), ("gradient_residual", (0,))],
+    lambda plan, block: "all weights",
+    lambda plan: pass_memory(plan) + 8 * 40 * plan.n_weights,
+    lambda plan: 6.0 * plan.n_points * plan.n_weights,
+    _compute,
+    _check_stored,
+    residual="gradient_residual",
+    row_name=lambda plan, row: f"direction {row[0]}",
+)

@@ -1,0 +1,107 @@
+"""The Hessian ∂²E/∂w_i∂w_j (W, W) of the error summed over all points, in strips from the diagonal to the right.
+
+A strip is computed once and stored twice, as it is and transposed below the diagonal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from jachess.backprop.hessian import hessian_strip
+from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.gradient import LABELS
+from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Region, Write, pass_memory, weight_name
+from jachess.network.graph import Array
+
+_SEED = 3
+_FIELDS = ["weight_i", "weight_j", "analytical", "numerical", "residual"]
+
+
+def _n_blocks(plan: Plan) -> int:
+    return -(-plan.n_weights // plan.strip)
+
+
+def _rows(plan: Plan, block: int) -> slice:
+    return slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
+
+
+def _arrays(plan: Plan) -> list[ArraySpec]:
+    w, edge = plan.n_weights, plan.strip
+    meaning = {
+        "long_name": f"second derivatives of the {plan.error} error with respect to the weights",
+        "triangle": "both",
+        "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
+    }
+    sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
+    residual = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
+    return [
+        ArraySpec("hessian", ("weight_i", "weight_j"), (w, w), (edge, edge), plan.dtype, meaning),
+        ArraySpec(
+            "hessian_sample",
+            ("hessian_block", "hessian_sample_number", "hessian_sample_field"),
+            (_n_blocks(plan), SAMPLES, len(_FIELDS)),
+            (1, SAMPLES, len(_FIELDS)),
+            "float64",
+            sampled,
+        ),
+        ArraySpec("hessian_residual", ("weight_i",), (w,), (edge,), "float64", residual),
+    ]
+
+
+def _chunks(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for other in range(block, _n_blocks(plan)):
+        yield "hessian", (block, other)
+    for other in range(block + 1, _n_blocks(plan)):
+        yield "hessian", (other, block)
+    yield "hessian_sample", (block, 0, 0)
+    yield "hessian_residual", (block,)
+
+
+def _compute(context: Context, block: int) -> Iterator[Write]:
+    plan, rows = context.plan, _rows(context.plan, block)
+    columns = slice(rows.start, plan.n_weights)
+    strip = hessian_strip(context.error_head(), context.all_chunks(), rows).astype(plan.dtype, copy=False)
+    check = check_hessian_rows(context.error_head(), context.all_chunks(), strip, rows, columns, (_SEED, block))
+    yield "hessian", (rows, columns), strip
+    if rows.stop < plan.n_weights:
+        below = np.ascontiguousarray(strip[:, len(strip) :].T)
+        yield "hessian", (slice(rows.stop, plan.n_weights), rows), below
+    yield "hessian_sample", (slice(block, block + 1), slice(0, SAMPLES), slice(0, len(_FIELDS))), check.samples[None]
+    yield "hessian_residual", (rows,), check.residual
+
+
+def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
+    """Whole rows, on both sides of the diagonal, so that each stored element takes part."""
+    plan, rows = context.plan, _rows(context.plan, block)
+    columns = slice(0, plan.n_weights)
+    stored = read("hessian", (rows, columns))
+    head = context.error_head()
+    return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, (_SEED, block)).residual
+
+
+def _memory(plan: Plan) -> int:
+    strip = plan.strip * plan.n_weights
+    # the sums and the strip they go to; later the strip, its transpose or its terms in the check, and magnitudes
+    return pass_memory(plan) + 8 * (5 * strip + 40 * plan.n_weights)
+
+
+def _operations(plan: Plan) -> float:
+    return 1.0 * plan.n_points * plan.n_weights**2
+
+
+HESSIAN = Quantity(
+    "hessian",
+    _arrays,
+    _n_blocks,
+    _chunks,
+    lambda plan, block: f"rows {_rows(plan, block).start} to {_rows(plan, block).stop - 1}",
+    _memory,
+    _operations,
+    _compute,
+    _check_stored,
+    residual="hessian_residual",
+    row_name=lambda plan, row: f"weight {weight_name(plan, row[0])}",
+)

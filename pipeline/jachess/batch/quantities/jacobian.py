@@ -1,0 +1,98 @@
+"""The Jacobian ∂y_k/∂x_i of every point (N, K, D)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from jachess.backprop.jacobian import jacobian_rows
+from jachess.backprop.jacobian_check import SAMPLES, check_jacobian
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.record import (
+    ArraySpec,
+    Context,
+    Quantity,
+    Region,
+    Write,
+    n_point_blocks,
+    pass_memory,
+    point_span,
+    points_label,
+)
+from jachess.network.graph import Array
+
+_SEED = 1
+_FIELDS = ["point", "output", "input", "analytical", "numerical", "residual"]
+
+
+def _arrays(plan: Plan) -> list[ArraySpec]:
+    p, n, k, d = plan.points_per_block, plan.n_points, plan.n_outputs, plan.n_inputs
+    meaning = {"long_name": "derivative of each output with respect to each input"}
+    sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
+    residual = {"long_name": "discrepancy from central differences over its tolerance"}
+    return [
+        ArraySpec(
+            "jacobian", ("point", "output", "input"), (n, k, d), (p, plan.outputs_per_chunk, d), plan.dtype, meaning
+        ),
+        ArraySpec(
+            "jacobian_sample",
+            ("jacobian_block", "jacobian_sample_number", "jacobian_sample_field"),
+            (n_point_blocks(plan), SAMPLES, len(_FIELDS)),
+            (1, SAMPLES, len(_FIELDS)),
+            "float64",
+            sampled,
+        ),
+        ArraySpec("jacobian_residual", ("point", "output"), (n, k), (p, k), "float64", residual),
+    ]
+
+
+def _chunks(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    for part in range(-(-plan.n_outputs // plan.outputs_per_chunk)):
+        yield "jacobian", (block, part, 0)
+    yield "jacobian_sample", (block, 0, 0)
+    yield "jacobian_residual", (block, 0)
+
+
+def _compute(context: Context, block: int) -> Iterator[Write]:
+    plan, span = context.plan, point_span(context.plan, block)
+    points = context.source.points(span.start, span.stop)
+    jacobian = jacobian_rows(context.network, points, method=plan.method).astype(plan.dtype, copy=False)
+    check = check_jacobian(context.network, points, jacobian, (_SEED, block))
+    samples = check.samples.copy()
+    samples[:, 0] += span.start
+    outputs = slice(0, plan.n_outputs)
+    yield "jacobian", (span, outputs, slice(0, plan.n_inputs)), jacobian
+    yield "jacobian_sample", (slice(block, block + 1), slice(0, SAMPLES), slice(0, len(_FIELDS))), samples[None]
+    yield "jacobian_residual", (span, outputs), check.residual
+
+
+def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
+    plan, span = context.plan, point_span(context.plan, block)
+    jacobian = read("jacobian", (span, slice(0, plan.n_outputs), slice(0, plan.n_inputs)))
+    points = context.source.points(span.start, span.stop)
+    return check_jacobian(context.network, points, jacobian, (_SEED, block)).residual
+
+
+def _memory(plan: Plan) -> int:
+    block = plan.points_per_block * plan.n_outputs * plan.n_inputs
+    from_points = plan.points_per_block * (plan.value_width + plan.n_inputs)
+    # the block in float64, in its own type, its terms in the check and their magnitudes, and Zarr's copy
+    return pass_memory(plan) + 8 * (5 * block + 12 * from_points)
+
+
+def _operations(plan: Plan) -> float:
+    return 2.0 * plan.n_points * plan.n_weights * min(plan.n_inputs, plan.n_outputs)
+
+
+JACOBIAN = Quantity(
+    "jacobian",
+    _arrays,
+    n_point_blocks,
+    _chunks,
+    points_label,
+    _memory,
+    _operations,
+    _compute,
+    _check_stored,
+    residual="jacobian_residual",
+    row_name=lambda plan, row: f"point {row[0]}, output {row[1]}",
+)

@@ -1,0 +1,148 @@
+"""What a quantity is: a record of its arrays, blocks, memory and kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from jachess.backprop.propagation import Chunks
+from jachess.backprop.r_operator import ELEMENTS
+from jachess.batch.plan import Plan
+from jachess.batch.points import PointSource
+from jachess.network.error_functions import Head
+from jachess.network.graph import Array, Network
+
+Region = tuple[slice, ...]
+Write = tuple[str, Region, Array]
+"""Name of an array, the part of it, and what to write there: whole chunks."""
+
+CRC_BYTES = 4
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """An array of the store.
+
+    Attributes
+    ----------
+    name : str
+    dimensions : tuple of str
+    shape, chunks : tuple of int
+    dtype : str
+    attributes : mapping
+    """
+
+    name: str
+    dimensions: tuple[str, ...]
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a chunk's file: chunks at the edges are whole too, and each has its checksum."""
+        return math.prod(self.chunks) * int(np.dtype(self.dtype).itemsize) + CRC_BYTES
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Chunks along each axis."""
+        return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of all chunks."""
+        return math.prod(self.grid) * self.chunk_bytes
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker needs to compute blocks: it is made once in each."""
+
+    network: Network
+    head: Head | None
+    source: PointSource
+    plan: Plan
+
+    def all_chunks(self) -> Chunks:
+        """All points and targets, in the pieces that the plan says."""
+        return lambda: self.source.chunks(0, self.plan.n_points, self.plan.points_at_once)
+
+    def error_head(self) -> Head:
+        """The head, which quantities of the error function have."""
+        assert self.head is not None
+        return self.head
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity that jobs compute.
+
+    Attributes
+    ----------
+    name : str
+    arrays : Plan -> list of ArraySpec
+        The quantity itself first, its residuals, if it has any, last.
+    n_blocks : Plan -> int
+    chunks : (Plan, block) -> chunks (array name, indices) that the block alone writes, the receipt last
+    label : (Plan, block) -> str
+        Names a block for people.
+    memory : Plan -> int
+        Bytes of one task, above those of an idle worker.
+    operations : Plan -> float
+        Floating-point operations of all blocks.
+    compute : (Context, block) -> iterator of Write
+        In the order in which they must be written, the receipt last.
+    residual : str or None
+        Name of the array of residuals.
+    check_stored : (Context, read, block) -> array, or None
+        The residuals of what is stored, where ``read(name, region)`` gives parts of the store's arrays.
+    """
+
+    name: str
+    arrays: Callable[[Plan], list[ArraySpec]]
+    n_blocks: Callable[[Plan], int]
+    chunks: Callable[[Plan, int], Iterable[tuple[str, tuple[int, ...]]]]
+    label: Callable[[Plan, int], str]
+    memory: Callable[[Plan], int]
+    operations: Callable[[Plan], float]
+    compute: Callable[[Context, int], Iterator[Write]]
+    check_stored: Callable[[Context, Callable[[str, Region], Array], int], Array]
+    residual: str | None = None
+    row_name: Callable[[Plan, tuple[int, ...]], str] | None = None
+
+
+def point_span(plan: Plan, block: int) -> slice:
+    """The points of a block."""
+    start = block * plan.points_per_block
+    return slice(start, min(start + plan.points_per_block, plan.n_points))
+
+
+def n_point_blocks(plan: Plan) -> int:
+    """Blocks of points."""
+    return -(-plan.n_points // plan.points_per_block)
+
+
+def points_label(plan: Plan, block: int) -> str:
+    """A block of points, for people."""
+    span = point_span(plan, block)
+    return f"points {span.start} to {span.stop - 1}"
+
+
+def pass_memory(plan: Plan) -> int:
+    """Bytes of the passes over one chunk of points: tangents and responses of a group of rows, and values."""
+    values = plan.points_at_once * plan.value_width
+    return 8 * (3 * max(ELEMENTS, values) + 12 * values)
+
+
+def weight_name(plan: Plan, row: int) -> str:
+    """A weight, as people name it: tensor and indices."""
+    for name, shape, offset in plan.weights:
+        if offset <= row < offset + math.prod(shape):
+            indices = np.unravel_index(row - offset, shape) if shape else ()
+            return f"{name}[{', '.join(str(int(i)) for i in indices)}]"
+    raise IndexError(row)
