@@ -10,9 +10,11 @@ are equal near ε = u^(1/3) (u = 2^-53), where both are about u^(2/3).
 **Tolerance.** It comes from the differences alone, never from the derivative under test, so that a wrong derivative
 cannot widen it. T = |D(2ε) − D(ε)| holds three times the truncation error of D(ε), and, as a combination of the four
 evaluations, (√10/4)·σ/ε of their rounding noise σ, slightly more than D(ε)'s own (1/√2)·σ/ε. One T may be small by
-chance, so the median of T over alike rows joins it, and u|f|/ε, the least that rounding must do. The discrepancy is
-normal-like, so `SAFETY` = 10 such deviations are not passed by chance. To this comes the rounding of the stored
-derivative itself, its unit roundoff times Σ_i |J_ki v_i| times the root of the number of terms.
+chance, so the largest of all directions counts, and what is usual for rows of that kind joins it: the median T, and the
+median of T over the row's own size |D|, since noise comes in proportion to what it passes through. u|f|/ε is the
+least that rounding must do. The discrepancy is normal-like, so `SAFETY` = 10 such deviations are not passed by chance.
+To this comes the rounding of the stored derivative itself, its unit roundoff times Σ_i |J_ki v_i| times the root of
+the number of terms.
 
 **Kinks.** Where an operation changes its side between the evaluations (ReLU, maximum, …) the difference is no
 witness. Such points are tried again with smaller steps, then left out, and counted.
@@ -54,9 +56,28 @@ class Difference:
         spread = np.abs((far_right - far_left) / (4 * step) - value)
         return cls(value, spread, UNIT_ROUNDOFF * np.maximum(np.abs(left), np.abs(right)) / step)
 
-    def tolerance(self, typical_spread: Array) -> Array:
-        """How far a right derivative may be from `value`; ``typical_spread`` is the median of alike rows."""
-        return np.asarray(SAFETY * (self.spread + typical_spread + self.floor))
+
+def tolerance(differences: Sequence[Difference]) -> Array:
+    """How far right derivatives may be from the values of ``differences``, one for each direction.
+
+    Parameters
+    ----------
+    differences : sequence of Difference
+        Arrays (rows, …): rows of one kind along the first axis.
+
+    Returns
+    -------
+    array (rows, …)
+    """
+    spread = np.max([difference.spread for difference in differences], axis=0)
+    size = np.max([np.abs(difference.value) for difference in differences], axis=0)
+    floor = np.max([difference.floor for difference in differences], axis=0)
+    moving = np.ma.masked_less_equal(spread, 0)
+    usual = np.ma.filled(np.ma.median(moving, axis=0), 0) if moving.count() else 0.0
+    with np.errstate(all="ignore"):
+        relative = np.ma.masked_invalid(np.ma.masked_less_equal(spread / size, 0))
+    in_proportion = np.ma.median(relative, axis=0) if relative.count() else np.ma.zeros(())
+    return np.asarray(SAFETY * (spread + usual + np.ma.filled(in_proportion, 0) * size + floor))
 
 
 def rounding(terms: Array, dtype: np.dtype[np.generic]) -> Array:

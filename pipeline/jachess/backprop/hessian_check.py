@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.backprop.differences import OFFSETS, STEPS, Difference, residuals, rounding, same_sides
+from jachess.backprop.differences import OFFSETS, STEPS, Difference, residuals, rounding, same_sides, tolerance
 from jachess.backprop.gradient import gradient, gradient_at
 from jachess.backprop.propagation import Chunks, Points, forward
 from jachess.backprop.r_operator import hessian_vector_products
@@ -28,7 +29,7 @@ class GradientDifference:
     gradient : Difference
         Arrays (W,).
     error : Difference
-        Arrays ().
+        Arrays (1,).
     excluded, excluded_slope : array (W,), float
         H v and ∂E/∂w · v of the points left out, by backpropagation: what the differences lack of the whole.
     n_excluded, n_points : int
@@ -51,7 +52,7 @@ def difference_of_gradient(head: Head, chunks: Chunks, direction: Array) -> Grad
     """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points."""
     n_weights = head.network.n_weights
     sums = [np.zeros((len(OFFSETS), n_weights)) for _ in STEPS]
-    errors = [np.zeros(len(OFFSETS)) for _ in STEPS]
+    errors = [np.zeros((len(OFFSETS), 1)) for _ in STEPS]
     excluded, slope, n_excluded, n_points = np.zeros(n_weights), 0.0, 0, 0
     for points, targets in chunks():
         prepared = head.targets(targets)
@@ -110,14 +111,14 @@ def weight_sizes(head: Head) -> Array:
 def check_gradient(head: Head, chunks: Chunks, claimed: Array, seed: tuple[int, ...]) -> Array:
     """Residuals (DIRECTIONS,) of ∂E/∂w · v against central differences of E; NaN where kinks forbid a verdict."""
     random, size = np.random.default_rng(seed), weight_sizes(head)
+    directions = [size * random.choice((-1.0, 1.0), size.shape) for _ in range(DIRECTIONS)]
+    differences = [difference_of_gradient(head, chunks, direction) for direction in directions]
     found = []
-    for _ in range(DIRECTIONS):
-        direction = size * random.choice((-1.0, 1.0), size.shape)
-        difference = difference_of_gradient(head, chunks, direction)
+    for direction, difference in zip(directions, differences, strict=True):
         terms = claimed * direction
-        tolerance = difference.error.tolerance(difference.error.spread) + rounding(terms, claimed.dtype)
-        slope = terms.sum(dtype=np.float64) - difference.excluded_slope
-        found.append(float(residuals(slope - difference.error.value, tolerance)) if difference.trusted else np.nan)
+        allowed = tolerance([other.error for other in differences]) + rounding(terms, claimed.dtype)
+        discrepancy = terms.sum(dtype=np.float64) - difference.excluded_slope - difference.error.value
+        found.append(float(residuals(discrepancy, allowed)[0]) if difference.trusted else np.nan)
     return np.array(found)
 
 
@@ -145,17 +146,16 @@ def check_hessian_rows(
     The directions are zero outside ``columns``, so that the block alone must explain the difference.
     """
     random, size = np.random.default_rng(seed), weight_sizes(head)
-    worst = np.zeros(len(block))
+    directions = []
     for _ in range(DIRECTIONS):
         direction = np.zeros(head.network.n_weights)
         direction[columns] = (size * random.choice((-1.0, 1.0), size.shape))[columns]
-        difference = difference_of_gradient(head, chunks, direction)
-        worst = np.maximum(worst, row_residuals(head, block, rows, columns, direction, difference))
+        directions.append(direction)
+    worst = row_residuals(head, chunks, block, rows, columns, directions)[0]
     j = int(random.integers(columns.start, columns.stop))
     direction = np.zeros(head.network.n_weights)
     direction[j] = size[j]
-    difference = difference_of_gradient(head, chunks, direction)
-    residual = row_residuals(head, block, rows, columns, direction, difference)
+    residual, (difference,) = row_residuals(head, chunks, block, rows, columns, [direction])
     largest = np.argsort(-np.abs(block[:, j - columns.start]), kind="stable")[: SAMPLES // 2]
     i = np.concatenate([largest, random.integers(len(block), size=SAMPLES - len(largest))])
     numerical = (difference.gradient.value + difference.excluded)[rows][i] / size[j]
@@ -165,23 +165,24 @@ def check_hessian_rows(
 
 
 def row_residuals(
-    head: Head, block: Array, rows: slice, columns: slice, direction: Array, difference: GradientDifference
-) -> Array:
-    """Residual (rows,) of H[rows, columns] v against a difference along v (W,), zero outside ``columns``."""
-    if not difference.trusted:
-        return np.full(len(block), np.nan)
-    terms = block * direction[columns]
-    gradient = difference.gradient
-    part = Difference(gradient.value[rows], gradient.spread[rows], gradient.floor[rows])
-    tolerance = part.tolerance(_typical_spread(head, gradient.spread)[rows]) + rounding(terms, block.dtype)
-    product = terms.sum(axis=1, dtype=np.float64) - difference.excluded[rows]
-    return residuals(product - part.value, tolerance)
+    head: Head, chunks: Chunks, block: Array, rows: slice, columns: slice, directions: Sequence[Array]
+) -> tuple[Array, list[GradientDifference]]:
+    """Residuals (rows,) of H[rows, columns] v against differences along each v (W,), zero outside ``columns``."""
+    differences = [difference_of_gradient(head, chunks, direction) for direction in directions]
+    allowed = _tolerance(head, [difference.gradient for difference in differences])[rows]
+    worst = np.zeros(len(block))
+    for direction, difference in zip(directions, differences, strict=True):
+        terms = block * direction[columns]
+        product = terms.sum(axis=1, dtype=np.float64) - difference.excluded[rows]
+        residual = residuals(product - difference.gradient.value[rows], allowed + rounding(terms, block.dtype))
+        worst = np.maximum(worst, residual if difference.trusted else np.nan)
+    return worst, differences
 
 
-def _typical_spread(head: Head, spread: Array) -> Array:
-    """The median spread (W,) within each row's own tensor, rows that never change aside."""
-    typical = np.zeros(len(spread))
+def _tolerance(head: Head, differences: Sequence[Difference]) -> Array:
+    """Tolerances (W,): the rows of one tensor are of one kind."""
+    allowed = np.zeros(head.network.n_weights)
     for weight in head.network.weights:
-        moving = spread[weight.slice][spread[weight.slice] > 0]
-        typical[weight.slice] = np.median(moving) if len(moving) else 0.0
-    return typical
+        parts = [Difference(d.value[weight.slice], d.spread[weight.slice], d.floor[weight.slice]) for d in differences]
+        allowed[weight.slice] = tolerance(parts)
+    return allowed

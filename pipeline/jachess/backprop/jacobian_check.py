@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.backprop.differences import difference_of_outputs, residuals, rounding, sizes
+from jachess.backprop.differences import difference_of_outputs, residuals, rounding, sizes, tolerance
 from jachess.backprop.propagation import Points
 from jachess.network.graph import Array, Network
 
@@ -41,20 +41,16 @@ def check_jacobian(network: Network, points: Points, jacobian: Array, seed: tupl
     random = np.random.default_rng(seed)
     which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
     size = sizes(points[which].reshape(len(jacobian), -1))
+    directions = [size * random.choice((-1.0, 1.0), size.shape) for _ in range(DIRECTIONS)]
+    found = [difference_of_outputs(network, points, direction) for direction in directions]
+    allowed = tolerance([difference for difference, _ in found])
     worst = np.zeros(jacobian.shape[:2])
-    for _ in range(DIRECTIONS):
-        direction = size * random.choice((-1.0, 1.0), size.shape)
-        worst = np.maximum(worst, _residual(network, points, jacobian, direction))  # NaN stays NaN
+    for direction, (difference, smooth) in zip(directions, found, strict=True):
+        terms = jacobian * direction[:, None, :]
+        discrepancy = terms.sum(axis=-1, dtype=np.float64) - difference.value
+        residual = residuals(discrepancy, allowed + rounding(terms, jacobian.dtype))
+        worst = np.maximum(worst, np.where(smooth[:, None], residual, np.nan))  # NaN stays NaN
     return JacobianCheck(worst, _samples(network, points, jacobian, size, random))
-
-
-def _residual(network: Network, points: Points, jacobian: Array, direction: Array) -> Array:
-    difference, smooth = difference_of_outputs(network, points, direction)
-    terms = jacobian * direction[:, None, :]
-    typical = np.median(difference.spread[smooth], axis=0) if smooth.any() else np.zeros(jacobian.shape[1])
-    tolerance = difference.tolerance(typical) + rounding(terms, jacobian.dtype)
-    residual = residuals(terms.sum(axis=-1, dtype=np.float64) - difference.value, tolerance)
-    return np.where(smooth[:, None], residual, np.nan)
 
 
 def _samples(network: Network, points: Points, jacobian: Array, size: Array, random: np.random.Generator) -> Array:
@@ -69,7 +65,7 @@ def _samples(network: Network, points: Points, jacobian: Array, size: Array, ran
     analytical = jacobian[n, k, i].astype(np.float64)
     chosen = (np.arange(SAMPLES), k)
     terms = (analytical * step)[:, None]
-    tolerance = difference.tolerance(np.median(difference.spread, axis=0))[chosen] + rounding(terms, jacobian.dtype)
-    residual = residuals(terms[:, 0] - difference.value[chosen], tolerance)
+    allowed = tolerance([difference])[chosen] + rounding(terms, jacobian.dtype)
+    residual = residuals(terms[:, 0] - difference.value[chosen], allowed)
     numerical = difference.value[chosen] / step
     return np.stack([n, k, i, analytical, numerical, np.where(smooth, residual, np.nan)], axis=1)

@@ -250,9 +250,9 @@ def _submit_all(
 def _error_of(future: Any) -> str:
     try:
         error = future.exception(timeout=5)
-    except Exception as unreachable:  # the worker that held it may be gone
-        error = unreachable
-    return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {error}"
+    except Exception as unreachable:  # its worker may be gone, or the error not survive its journey
+        return type(unreachable).__name__
 
 
 def _pieces(store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
