@@ -74,8 +74,12 @@ def _read(
     initialisers = _initialisers(graph, path.parent)
     if len(outputs) > 1:
         notes.append(f"{len(outputs)} outputs joined: {', '.join(outputs)}")
-    names = choose_weights(nodes, initialisers, wanted)
+    names = choose_weights(nodes, initialisers, wanted, [i.name for i in inputs])
     constants = {name: array for name, array in initialisers.items() if name not in names}
+    used = {name for node in nodes for name in node.inputs}
+    left = [name for name, array in constants.items() if name in used and array.dtype.kind == "f" and array.size > 1]
+    if left:
+        notes.append(f"read as constants, not as weights: {', '.join(left)} (name all weights to change that)")
     nodes, constants = _folded(nodes, constants)
     nodes, output, constants, note = _without_stacking(nodes, outputs, initialisers, constants, inputs)
     notes += note

@@ -20,12 +20,15 @@ def choose_weights(
     nodes: Sequence[Node],
     initialisers: Mapping[str, Array],
     wanted: str | Sequence[str] | Callable[[str, Array], bool],
+    inputs: Sequence[str],
 ) -> list[str]:
     """Names of the weights, in the order of the file's initialisers.
 
     Parameters
     ----------
     wanted : "auto", list of names, or predicate(name, array)
+    inputs : list of str
+        The network's inputs.
 
     Raises
     ------
@@ -37,7 +40,11 @@ def choose_weights(
         return [name for name in floats if wanted(name, initialisers[name])]
     if wanted == "auto":
         used = {name for node in nodes for name in node.inputs}
-        return [name for name in floats if name in used and _is_weight(name, nodes, initialisers[name])]
+        variable = set(inputs)
+        for node in nodes:
+            if not variable.isdisjoint(node.inputs):
+                variable.update(node.outputs)
+        return [name for name in floats if name in used and _is_weight(name, nodes, initialisers[name], variable)]
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     unknown = [name for name in names if name not in floats]
     if unknown:
@@ -48,7 +55,7 @@ def choose_weights(
     return [name for name in floats if name in names]
 
 
-def _is_weight(name: str, nodes: Sequence[Node], array: Array) -> bool:
+def _is_weight(name: str, nodes: Sequence[Node], array: Array, variable: set[str]) -> bool:
     producers = {output: node for node in nodes for output in node.outputs}
     alike = {name}
     for node in nodes:
@@ -58,11 +65,16 @@ def _is_weight(name: str, nodes: Sequence[Node], array: Array) -> bool:
                 continue
             if record.moves and slot == 0 and len([i for i in node.inputs if i]) <= 2 and not record.weights:
                 alike.update(node.outputs)
-            elif slot in record.weights and (node.operation != "Add" or _is_bias(node, slot, producers, array)):
+            elif slot in record.weights and (
+                node.operation != "Add" or _is_bias(node, slot, producers, array, variable)
+            ):
                 return True
     return False
 
 
-def _is_bias(node: Node, slot: int, producers: Mapping[str, Node], array: Array) -> bool:
-    other = producers.get(node.inputs[1 - slot])
-    return array.size > 1 or (other is not None and other.operation in ("Gemm", "MatMul"))
+def _is_bias(node: Node, slot: int, producers: Mapping[str, Node], array: Array, variable: set[str]) -> bool:
+    """Whether an operand of Add is a bias: the other one varies with the points (a variance plus ε does not)."""
+    other = node.inputs[1 - slot]
+    producer = producers.get(other)
+    linear = producer is not None and producer.operation in ("Gemm", "MatMul")
+    return other in variable and (array.size > 1 or linear)

@@ -12,6 +12,7 @@ import numpy as np
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded, is_float
+from jachess.network.operations.movement import integers
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 
 _FLOATS = {1, 10, 11, 16}
@@ -54,6 +55,12 @@ def _mod(call: Call) -> Array:
     assert a is not None
     assert b is not None
     return np.fmod(a, b) if call.attributes["fmod"] else np.mod(a, b)
+
+
+def _product(call: Call) -> Array:
+    axes = integers(call, 1, "axes")
+    keep = bool(call.attributes["keepdims"])
+    return np.prod(call.x, axis=None if axes is None else tuple(axes), keepdims=keep, dtype=call.x.dtype)
 
 
 def _constant(call: Call) -> Array:
@@ -100,6 +107,7 @@ SHAPES = (
     _exact("Size", (1, 1), lambda call: np.array(call.x.size, np.int64)),
     _exact("ConstantOfShape", (1, 1), _constant_of_shape, value=None),
     _exact("Range", (3, 3), _range),
+    _exact("ReduceProd", (1, 2), _product, axes=None, keepdims=1, noop_with_empty_axes=0),
     _exact("Mod", (2, 2), _mod, fmod=0),
     _exact("Not", (1, 1), lambda call: np.logical_not(call.x)),
     _exact("Floor", (1, 1), lambda call: np.floor(call.x)),

@@ -1,0 +1,84 @@
+"""The arguments of each command."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+from typing import NoReturn
+
+_JOB_EXAMPLE = """examples:
+  jachess {name} job.yaml
+  jachess {name} --network model.onnx --points x.npy --jacobian --out result.zarr
+  jachess {name} --network model.onnx --points x.npy --targets t.npy --hessian --error cross-entropy --out result.zarr
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"jachess: {message}. See {self.prog} --help.\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = _Parser(prog="jachess", description="Exact Jacobians and Hessians of trained networks, verified, in Zarr.")
+    top.add_argument("--version", action="version", version=f"jachess {version('jachess')}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    for name, text in (
+        ("run", "compute a job, or what is missing of it"),
+        ("plan", "say what a job would take; write nothing"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=_JOB_EXAMPLE.format(name=name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_job(command)
+    _add_result_commands(commands)
+    return top
+
+
+def _add_job(command: argparse.ArgumentParser) -> None:
+    command.add_argument("job", nargs="?", metavar="JOB.yaml", help="the job file; options replace its keys")
+    command.add_argument("--network", metavar="MODEL", help="the trained network, an ONNX file")
+    command.add_argument("--points", metavar="FILE", help="the points: .npy, .npz, .csv, .parquet or Zarr")
+    command.add_argument("--targets", metavar="FILE", help="the targets, one row a point")
+    for name in ("jacobian", "hessian", "gradient", "outputs"):
+        command.add_argument(f"--{name}", action="store_true", help=f"compute the {name}")
+    command.add_argument("--error", metavar="E", help="sum-of-squares, cross-entropy or binary-cross-entropy")
+    command.add_argument("--out", metavar="OUT", help="the Zarr store to write")
+    command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")
+    command.add_argument("--memory", metavar="SIZE", help="memory of one worker, like 2GiB")
+    command.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core)")
+    command.add_argument("--cluster", metavar="FILE", help="a cluster file")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler")
+    command.add_argument("--weights", metavar="A,B,…", help="the tensors that are weights")
+    command.add_argument("--input", metavar="NAME", help="the input to differentiate with respect to")
+    command.add_argument("--output", metavar="NAME", help="the output to differentiate")
+    command.add_argument("--method", metavar="M", help="auto (default), reverse, forward or mixed accumulation")
+    command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set any key of the job")
+
+
+def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    status = commands.add_parser("status", help="done and missing blocks, verdict, provenance")
+    status.add_argument("out", metavar="OUT")
+    status.add_argument("--checksums", action="store_true", help="read every chunk and compare its checksum")
+    validate = commands.add_parser("validate", help="repeat the checks on what is stored")
+    validate.add_argument("out", metavar="OUT")
+    for name in ("network", "points", "targets"):
+        validate.add_argument(f"--{name}", metavar="FILE", help=f"where the {name} is now, if it has moved")
+    query = commands.add_parser(
+        "query",
+        help="read parts of a result",
+        epilog="examples:\n  jachess query out.zarr\n  jachess query out.zarr jacobian --point 0 --output 3\n"
+        "  jachess query out.zarr hessian --rows 'hidden.weight[3, :]' --columns output.bias --format csv\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    query.add_argument("out", metavar="OUT")
+    query.add_argument("array", nargs="?", metavar="ARRAY", help="its name; without it the arrays are listed")
+    for name in ("point", "output", "input"):
+        query.add_argument(f"--{name}", metavar="WHICH", help="a number, 0:10, or 1,5,7")
+    query.add_argument("--rows", metavar="WEIGHTS", help="a tensor, tensor[unit, input], or numbers")
+    query.add_argument("--columns", metavar="WEIGHTS", help="likewise")
+    query.add_argument("--format", choices=("table", "csv", "json", "npy"), default="table")

@@ -1,0 +1,99 @@
+"""Validation: the checks of a run once more, on what is on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from jachess.backprop.parallel import for_all
+from jachess.batch.job import Job
+from jachess.batch.prepare import Prepared, prepare
+from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.store import Store
+from jachess.batch.verdict import Verdict, judge
+from jachess.errors import StoreError
+from jachess.network.graph import Array
+
+
+def validate(
+    path: str | Path, *, network: str | None = None, points: str | None = None, targets: str | None = None
+) -> Verdict:
+    """Check every stored row against central differences, reading it from the store.
+
+    Parameters
+    ----------
+    path : path
+        The result.
+    network, points, targets : path, optional
+        Where those of the job are now, if they have moved.
+
+    Returns
+    -------
+    Verdict
+        Nothing is written.
+
+    Raises
+    ------
+    StoreError
+        If the result is incomplete or damaged, or network, points or targets are not those of the job.
+    """
+    store = Store(Path(path))
+    missing = {name: int((~store.done(name)).sum()) for name in store.plan.quantities}
+    if any(missing.values()):
+        lacking = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+        raise StoreError(f"{path}: blocks are missing or torn ({lacking}). Run the job again: it computes only those.")
+    prepared = _prepared(store, network, points, targets)
+    context = Context(prepared.network, prepared.head, prepared.source, store.plan)
+    return judge(store.plan, {name: _residuals(context, store, name) for name in store.plan.quantities})
+
+
+def _prepared(store: Store, network: str | None, points: str | None, targets: str | None) -> Prepared:
+    """Network and points as the result's job names them, and proof that they are still the same."""
+    job = store.attributes["job"]
+    named = ((None, points),) if points else tuple((k if k != "points" else None, v) for k, v in job["points"].items())
+    weights = job["weights"]
+    prepared = prepare(
+        Job(
+            network=network or job["network"],
+            points=named,
+            quantities=tuple(job["quantities"]),
+            out=str(store.path),
+            targets=targets or job["targets"],
+            error=job["error"],
+            dtype=job["dtype"],
+            weights=weights if isinstance(weights, str) else tuple(weights),
+            input=job["input"],
+            output=job["output"],
+            method=job["method"],
+        )
+    )
+    changed = [
+        name for name, digest in store.plan.fingerprints.items() if prepared.plan.fingerprints.get(name) != digest
+    ]
+    if changed:
+        raise StoreError(
+            f"{store.path}: {' and '.join(changed)} changed since it was computed. "
+            "Name the original files: --network, --points, --targets."
+        )
+    return prepared
+
+
+def _residuals(context: Context, store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
+    record = QUANTITIES[name]
+    n_blocks = record.n_blocks(store.plan)
+
+    def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
+        found: dict[int, Array] = {}
+
+        def check(block: int) -> None:
+            found[block] = np.asarray(record.check_stored(context, store.read, block))
+
+        for_all(check, range(n_blocks))
+        start = 0
+        for block in range(n_blocks):
+            yield (start, *(0 for _ in found[block].shape[1:])), found[block]
+            start += len(found[block])
+
+    return pieces
