@@ -1,14 +1,25 @@
 """Exact Jacobians and Hessians of trained feed-forward networks, over whole datasets."""
 
+from importlib.metadata import version
+
 from jachess.backprop.interface import gradient, hessian, hessian_vector_product, jacobian
+from jachess.errors import IncompleteError, InputError, JachessError
+from jachess.jobs import dask_jacobian, open_result, plan, run
 from jachess.network.onnx import read_network
 
-__version__ = "0.1.0"
+__version__ = version("jachess")
 
 __all__ = [
+    "IncompleteError",
+    "InputError",
+    "JachessError",
+    "dask_jacobian",
     "gradient",
     "hessian",
     "hessian_vector_product",
     "jacobian",
+    "open_result",
+    "plan",
     "read_network",
+    "run",
 ]

@@ -22,10 +22,11 @@ witness. Such points are tried again with smaller steps, then left out, and coun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from jachess.backprop.propagation import Points, State, forward
 from jachess.network.graph import Array, Network
@@ -49,7 +50,7 @@ class Difference:
     floor: Array
 
     @classmethod
-    def of(cls, evaluations: Sequence[Array], step: float) -> Difference:
+    def of(cls, evaluations: Iterable[Array], step: float) -> Difference:
         """From the function's values at `OFFSETS` steps."""
         far_left, left, right, far_right = evaluations
         value = (right - left) / (2 * step)
@@ -72,17 +73,22 @@ def tolerance(differences: Sequence[Difference]) -> Array:
     spread = np.max([difference.spread for difference in differences], axis=0)
     size = np.max([np.abs(difference.value) for difference in differences], axis=0)
     floor = np.max([difference.floor for difference in differences], axis=0)
-    moving = np.ma.masked_less_equal(spread, 0)
-    usual = np.ma.filled(np.ma.median(moving, axis=0), 0) if moving.count() else 0.0
     with np.errstate(all="ignore"):
-        relative = np.ma.masked_invalid(np.ma.masked_less_equal(spread / size, 0))
-    in_proportion = np.ma.median(relative, axis=0) if relative.count() else np.ma.zeros(())
-    return np.asarray(SAFETY * (spread + usual + np.ma.filled(in_proportion, 0) * size + floor))
+        usual = _median_of_moving(spread) + _median_of_moving(spread / size) * size
+    return np.asarray(SAFETY * (spread + usual + floor))
 
 
-def rounding(terms: Array, dtype: np.dtype[np.generic]) -> Array:
+def _median_of_moving(spread: Array) -> Array:
+    """The median along the first axis of what is finite and not zero; zero where there is nothing."""
+    ordered = np.sort(np.where(np.isfinite(spread) & (spread > 0), spread, np.inf), axis=0)
+    count = np.isfinite(ordered).sum(axis=0)
+    middle = np.take_along_axis(ordered, np.maximum(count[None] - 1, 0) // 2, axis=0)[0]
+    return np.where(count > 0, middle, 0.0)
+
+
+def rounding(terms: Array, dtype: DTypeLike) -> Array:
     """Rounding error of Σ_i J_ki v_i, from |J_ki v_i| along the last axis, for a derivative stored as ``dtype``."""
-    unit = float(np.finfo(dtype).eps) / 2
+    unit = float(np.finfo(np.dtype(dtype)).eps) / 2
     return np.asarray(SAFETY * unit * np.sqrt(terms.shape[-1]) * np.abs(terms).sum(axis=-1))
 
 

@@ -93,7 +93,8 @@ def _between(network: Network, state: State, cuts: list[Cut], bracket: Bracket) 
     behind = _between(network, state, cuts, bracket_of(cuts, middle, end))
     if bracket.how == "reverse":
         return _pull(network, state, cuts, (start, middle), behind)
-    return np.matmul(behind, _between(network, state, cuts, bracket_of(cuts, start, middle)))
+    before = _between(network, state, cuts, bracket_of(cuts, start, middle))
+    return np.asarray(np.matmul(behind, before))
 
 
 def _push(network: Network, state: State, cuts: list[Cut], ends: tuple[int, int], jacobian: Array) -> Array:

@@ -103,9 +103,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from jachess.result.open import open_result
+    from jachess.result.open import Result
 
-    result = open_result(options.out)
+    result = Result.open(options.out)
     attributes = result.store.attributes
     print(f"state     {result.state}")
     progress = result.progress()
@@ -144,10 +144,10 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _query(options: argparse.Namespace) -> int:
-    from jachess.result.open import open_result
+    from jachess.result.open import Result
     from jachess.result.query import render, select
 
-    result = open_result(options.out)
+    result = Result.open(options.out)
     if result.state == "running":
         print("jachess: this result is still incomplete; missing parts read as nan.", file=sys.stderr)
     if options.array is None:

@@ -23,6 +23,11 @@ class Result:
 
     store: Store
 
+    @classmethod
+    def open(cls, path: str | Path) -> Result:
+        """Open the store at ``path``; StoreError if there is no result of jachess."""
+        return cls(Store(Path(path)))
+
     @property
     def path(self) -> Path:
         """Where the result is."""
@@ -73,23 +78,3 @@ class Result:
             name: (int(self.store.done(name).sum()), QUANTITIES[name].n_blocks(self.plan))
             for name in self.plan.quantities
         }
-
-
-def open_result(path: str | Path) -> Result:
-    """Open the Zarr store that a job made.
-
-    Parameters
-    ----------
-    path : path
-        The job's ``out``.
-
-    Returns
-    -------
-    Result
-
-    Raises
-    ------
-    StoreError
-        If there is no result of jachess.
-    """
-    return Result(Store(Path(path)))

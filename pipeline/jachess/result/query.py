@@ -141,11 +141,9 @@ def render(selection: Selection, form: str) -> bytes:
 
 
 def _as_json(selection: Selection) -> dict[str, Any]:
-    values = (
-        np.where(np.isfinite(selection.values), selection.values.astype(object), None)
-        if selection.values.dtype.kind == "f"
-        else selection.values
-    )
+    values = selection.values.astype(object)
+    if selection.values.dtype.kind == "f":
+        values[~np.isfinite(selection.values)] = None  # JSON knows no NaN
     return {
         "array": selection.array,
         "dimensions": list(selection.dimensions),
