@@ -1,0 +1,77 @@
+"""A small trained network, its data and its result on the disk, made once for all tests that ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from jachess.batch.job import Job, job_of
+from jachess.batch.run import run_job
+from jachess.network.graph import Array
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of a small job, and the arrays in them."""
+
+    folder: Path
+    points: Array
+    targets: Array
+
+    def job(self, out: str = "result.zarr", **changes: object) -> Job:
+        """The job, with some keys changed."""
+        keys = {
+            "network": str(self.folder / "model.onnx"),
+            "points": str(self.folder / "points.npy"),
+            "targets": str(self.folder / "targets.npy"),
+            "compute": ["outputs", "jacobian", "gradient", "hessian"],
+            "error": "cross-entropy",
+            "out": str(self.folder / out),
+            "workers": 2,
+        }
+        return job_of({**keys, **changes})
+
+
+def save_model(path: Path, seed: int = 0, activation: str = "Tanh") -> None:
+    """A classifier of 4 inputs, 6 hidden units and 3 classes."""
+    random = np.random.default_rng(seed)
+    shapes = {"hidden.weight": (6, 4), "hidden.bias": (6,), "output.weight": (3, 6), "output.bias": (3,)}
+    tensors = [numpy_helper.from_array(random.normal(size=s).astype(np.float32), n) for n, s in shapes.items()]
+    nodes = [
+        helper.make_node("Gemm", ["x", "hidden.weight", "hidden.bias"], ["a"], transB=1),
+        helper.make_node(activation, ["a"], ["z"]),
+        helper.make_node("Gemm", ["z", "output.weight", "output.bias"], ["logits"], transB=1),
+        helper.make_node("Softmax", ["logits"], ["y"], axis=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+        tensors,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Files that no test may change."""
+    folder = tmp_path_factory.mktemp("job")
+    random = np.random.default_rng(1)
+    points, targets = random.normal(size=(200, 4)), random.integers(0, 3, 200)
+    save_model(folder / "model.onnx")
+    np.save(folder / "points.npy", points)
+    np.save(folder / "targets.npy", targets)
+    return Files(folder, points, targets)
+
+
+@pytest.fixture(scope="session")
+def result(files: Files) -> Path:
+    """A finished result that no test may change."""
+    run_job(files.job())
+    return files.folder / "result.zarr"

@@ -1,0 +1,124 @@
+"""The command line: what it prints, where, and its exit codes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jachess.cli import main
+from tests.conftest import Files
+
+
+def flags(files: Files, out: Path, *more: str) -> list[str]:
+    folder = files.folder
+    return ["--network", f"{folder}/model.onnx", "--points", f"{folder}/points.npy", "--targets",
+            f"{folder}/targets.npy", "--error", "cross-entropy", "--out", str(out), *more]  # fmt: skip
+
+
+def test_plan_writes_nothing(files: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *flags(files, tmp_path / "out.zarr", "--hessian", "--jacobian")]) == 0
+    printed = capsys.readouterr()
+    assert "hidden.weight (6, 4) from 0" in printed.out
+    assert "hessian   51 × 51 float64" in printed.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_run_again_does_nothing(files: Files, result: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in result.rglob("*")}
+    everything = ("--hessian", "--jacobian", "--gradient", "--outputs")
+    assert main(["run", *flags(files, result, *everything)]) == 0
+    printed = capsys.readouterr()
+    assert "nothing to do" in printed.out
+    assert "verified" in printed.out
+    assert before == {p: p.stat().st_mtime_ns for p in result.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (["status"], ["state     complete", "jacobian  8 of 8 blocks", "verified"]),
+        (["status", "--checksums"], ["checksums all right"]),
+        (["validate"], ["hessian: 51 stored rows", "verified"]),
+        (["query"], ["jacobian           float64  point 200, output 3, input 4"]),
+    ],
+)
+def test_commands_on_a_result(
+    result: Path, command: list[str], wanted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command[0], str(result), *command[1:]]) == 0
+    printed = capsys.readouterr()
+    assert all(text in printed.out for text in wanted)
+    assert printed.err == ""
+
+
+REFUSED = [
+    (["--network", "absent.onnx"], "absent.onnx: there is no such file"),
+    (["--points", "absent.npy"], "absent.npy: there is no such file"),
+    (["--points", "nan.npy"], "point 7 holds NaN"),
+    (["--points", "empty.npy"], "holds no points"),
+    (["--points", "narrow.npy"], "wanted 4"),
+    (["--targets", "large.npy"], "class numbers must lie in 0 to 2 (got 0 to 3)"),
+    (["--targets", "short.npy"], "wanted 200"),
+    (["--error", "binary-cross-entropy"], "does not go with binary-cross-entropy"),
+    (["--error", "mean-squares"], "wanted one of sum-of-squares"),
+    (["--memory", "1MiB"], "wanted at least"),
+    (["--memory", "much"], "'memory' is wrong"),
+    (["--weights", "absent"], "'absent' not found"),
+    (["--set", "colour=red"], "unknown key 'colour'"),
+    (["--out", "absent/out.zarr"], "its folder does not exist"),
+    (["--workers", "many"], "invalid int value"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_bad_input_is_refused(
+    files: Files,
+    tmp_path: Path,
+    change: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bad = files.points.copy()
+    bad[7, 2] = np.nan
+    for name, array in {
+        "nan": bad,
+        "empty": bad[:0],
+        "narrow": files.points[:, :3],
+        "large": files.targets + (files.targets == 2),
+        "short": files.targets[:-1],
+    }.items():
+        np.save(f"{name}.npy", array)
+    before = set(tmp_path.rglob("*"))
+    try:
+        code = main(["run", *flags(files, tmp_path / "out.zarr", "--hessian"), *change])
+    except SystemExit as exit:
+        code = int(exit.code or 0)
+    printed = capsys.readouterr()
+    assert code == 2
+    assert message in printed.err
+    assert "Traceback" not in printed.err
+    assert printed.out == ""
+    assert set(tmp_path.rglob("*")) == before
+
+
+def test_a_store_of_another_job_is_left_alone(
+    files: Files, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    assert main(["run", *flags(files, copy, "--hessian")]) == 2
+    assert "another job (different: quantities" in capsys.readouterr().err
+    (tmp_path / "folder").mkdir()
+    assert main(["run", *flags(files, tmp_path / "folder", "--hessian")]) == 2
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_status_of_an_incomplete_result(result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    (copy / "hessian" / "c" / "0" / "0").unlink()
+    assert main(["status", str(copy)]) == 3
+    assert "hessian   0 of 1 blocks" in capsys.readouterr().out
