@@ -23,6 +23,8 @@ POINTS_AT_ONCE = 256
 """Points of one chunk inside a task: few enough for the cache, enough for fast matrix products."""
 CHUNK = 8 * 2**20
 """Bytes of a stored chunk, where there is enough to store."""
+DEFAULT_MEMORY = 2 * 2**30
+"""Bytes a worker for which blocks are cut, unless the job says; fixed, so that the machine does not shape the store."""
 BLOCKS = 8
 """A small job is still cut into as many blocks, so that workers share it and a kill loses little."""
 
@@ -72,7 +74,7 @@ def make_plan(
         fingerprints=dict(fingerprints),
         identity=job.identity(),
     )
-    return _fitted(plan, job.memory or default_memory)
+    return _fitted(plan, job.memory or DEFAULT_MEMORY)
 
 
 def _round_up(number: int, multiple: int) -> int:
@@ -89,10 +91,8 @@ def task_memory(plan: Plan) -> int:
     return WORKER_BASE + max(QUANTITIES[name].memory(plan) for name in plan.quantities)
 
 
-def _fitted(plan: Plan, memory: int | None) -> Plan:
+def _fitted(plan: Plan, memory: int) -> Plan:
     """The plan with strips and blocks small enough for ``memory`` bytes a worker."""
-    if memory is None:
-        return plan
     smallest = replace(plan, strip=min(plan.strip, 16), points_per_block=1, points_at_once=min(plan.points_at_once, 16))
     while task_memory(plan) > memory:
         smaller = replace(

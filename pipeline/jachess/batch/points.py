@@ -159,9 +159,8 @@ def _target_problems(path: str, head: Head, counts: dict[str, int]) -> list[str]
     except PointsError as error:
         return [str(error)]
     if any(count != table.shape[0] for count in counts.values()):
-        return [
-            f"{path}: wrong number of targets (wanted {next(iter(counts.values()))}, one a point; got {table.shape[0]})."
-        ]
+        wanted = next(iter(counts.values()))
+        return [f"{path}: wrong number of targets (wanted {wanted}, one a point; got {table.shape[0]})."]
     for start, stop in _pieces(table):
         problem = head.error.check_targets(table.read(start, stop), head.network.n_outputs)
         if problem:

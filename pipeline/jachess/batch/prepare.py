@@ -32,7 +32,7 @@ class Prepared:
     plan: Plan
 
 
-def prepare(job: Job, default_memory: int | None = None) -> Prepared:
+def prepare(job: Job) -> Prepared:
     """Read network and points, check them, and plan.
 
     Raises
@@ -54,7 +54,7 @@ def prepare(job: Job, default_memory: int | None = None) -> Prepared:
     if problems:
         raise InputError.of(problems)
     fingerprints = {"network": network.fingerprint(), **source.fingerprint()}
-    plan = make_plan(job, network, head, source.count, fingerprints, default_memory)
+    plan = make_plan(job, network, head, source.count, fingerprints)
     return Prepared(job, network, head, source, plan)
 
 

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from distributed import Client, as_completed
 
 from jachess.batch.clusters import n_workers, workers
 from jachess.batch.job import Job
@@ -21,18 +16,15 @@ from jachess.batch.planning import check_disk, disk_bytes, size, task_memory
 from jachess.batch.prepare import Prepared, axis_labels, prepare, versions
 from jachess.batch.progress import Progress
 from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.seal import seal, verdict_of
 from jachess.batch.store import Store, create_store, remove_leftovers
-from jachess.batch.tasks import WorkerContext, is_done, run_block
-from jachess.batch.verdict import Verdict, judge
+from jachess.batch.tasks import WorkerContext
+from jachess.batch.verdict import Verdict
+from jachess.batch.window import Block, compute_blocks
 from jachess.errors import IncompleteError, PlanError, StoreError
-from jachess.network.graph import Array
 
-ATTEMPTS = 3
-"""How often a block is tried before it is given up."""
 REBUILDS = 3
 """How often a lost cluster is started again."""
-
-Block = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,9 @@ def plan_job(job: Job) -> Prepared:
     InputError
         If the job is refused.
     """
-    return prepare(job, _free_memory(job))
+    prepared = prepare(job)
+    _check_memory(job, prepared.plan)
+    return prepared
 
 
 def run_job(job: Job) -> Outcome:
@@ -80,7 +74,8 @@ def run_job(job: Job) -> Outcome:
     """
     started, path = time.monotonic(), Path(job.out)
     prepared = plan_job(job)
-    with _existing_parent(path), Lock(path):
+    _check_folder(path)
+    with Lock(path):
         remove_leftovers(path)
         store = _open_or_create(prepared, path)
         prepared = replace(prepared, plan=store.plan)
@@ -91,38 +86,49 @@ def run_job(job: Job) -> Outcome:
             store.sweep()
             store.update_attributes({"state": "running"})
             _compute(prepared, store, missing)
-        verdict = _seal(store) if missing or store.attributes["state"] == "running" else _verdict(store)
+        verdict = seal(store) if missing or store.attributes["state"] == "running" else verdict_of(store)
         return Outcome(path, store.plan, verdict, total, len(missing), time.monotonic() - started)
 
 
-class _existing_parent:
+def _check_folder(path: Path) -> None:
     """The folder that the store goes to must be there and writable; it is not made by accident."""
-
-    def __init__(self, path: Path) -> None:
-        parent = path.absolute().parent
-        if not parent.is_dir():
-            raise StoreError(f"{path}: its folder does not exist. Create it first: mkdir -p {parent}")
-        if not os.access(parent, os.W_OK):
-            raise StoreError(f"{path}: its folder cannot be written. Choose another place.")
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, *error: object) -> None:
-        return None
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise StoreError(f"{path}: its folder does not exist. Create it first: mkdir -p {parent}")
+    if not os.access(parent, os.W_OK):
+        raise StoreError(f"{path}: its folder cannot be written. Choose another place.")
 
 
-def _free_memory(job: Job) -> int | None:
-    """Memory of a local worker: its share of what is free, with a fifth left for everybody else."""
-    if job.cluster or job.scheduler or not hasattr(os, "sysconf"):
-        return None
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _check_memory(job: Job, plan: Plan) -> int:
+    """Bytes that each local worker gets.
+
+    Raises
+    ------
+    PlanError
+        If so many workers do not fit this machine.
+    """
+    wanted, count = max(job.memory or 0, task_memory(plan)), n_workers(job)
+    if job.memory is not None and task_memory(plan) > job.memory:
+        raise PlanError(
+            f"memory: the blocks that {job.out} was begun with need more (wanted {size(task_memory(plan))} a worker; "
+            f"got {size(job.memory)}). Allow more, or start again in another place."
+        )
+    free = _free_memory()
+    if not (job.cluster or job.scheduler) and free is not None and task_memory(plan) * count > free:
+        raise PlanError(
+            f"memory: {count} workers do not fit this machine (wanted {size(task_memory(plan))} each; "
+            f"got {size(free)} free in all). Use fewer workers, or less memory for each: --workers, --memory."
+        )
+    return wanted
+
+
+def _free_memory() -> int | None:
+    """Bytes that are free on this machine, where it tells."""
     try:
         lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
+        return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
-        pass
-    return int(0.8 * free / n_workers(job))
+        return None
 
 
 def _open_or_create(prepared: Prepared, path: Path) -> Store:
@@ -143,12 +149,6 @@ def _open_or_create(prepared: Prepared, path: Path) -> Store:
         raise StoreError(
             f"{path}: holds the result of another job (different: {'; '.join(differences)}). "
             "Choose another place, or remove it."
-        )
-    memory = prepared.job.memory or _free_memory(prepared.job)
-    if memory is not None and task_memory(store.plan) > memory and store.attributes["state"] == "running":
-        raise PlanError(
-            f"memory: the blocks of {path} need more (wanted {size(task_memory(store.plan))} a worker; "
-            f"got {size(memory)}). Allow more, or start again in another place."
         )
     return store
 
@@ -183,12 +183,12 @@ def _compute(prepared: Prepared, store: Store, missing: list[Block]) -> None:
     total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
     progress = Progress(len(missing), disk_bytes(store.plan) * len(missing) // total)
     context = Context(prepared.network, prepared.head, prepared.source, store.plan)
-    memory = prepared.job.memory or _free_memory(prepared.job) or 0
+    memory = _check_memory(prepared.job, store.plan)
     failures: dict[Block, str] = {}
     for _ in range(REBUILDS):
-        with workers(prepared.job, max(memory, task_memory(store.plan))) as client:
+        with workers(prepared.job, memory) as client:
             client.register_plugin(WorkerContext(context, store.path.absolute()))
-            lost = _submit_all(client, store, missing, progress, failures)
+            lost = compute_blocks(client, store, missing, progress, failures)
         missing = [block for block in _missing(store) if block not in failures]
         if not lost or not missing:
             break
@@ -199,87 +199,3 @@ def _compute(prepared: Prepared, store: Store, missing: list[Block]) -> None:
             f"{store.path}: {len(missing) + len(failures)} blocks are missing. Repeat the command to go on.\n"
             + "\n".join(lines[:10])
         )
-
-
-def _submit_all(
-    client: Client, store: Store, missing: list[Block], progress: Progress, failures: dict[Block, str]
-) -> bool:
-    """Send blocks in a sliding window and look at nothing but their status; True if the scheduler was lost.
-
-    Results stay where they are, in the store: a task that Dask calls lost may well be done there.
-    """
-    waiting, attempts = deque(missing), Counter[Block]()
-    window = max(64, 4 * sum(client.nthreads().values()))
-    keys: dict[str, Block] = {}
-
-    def submit(blocks: Iterator[Block]) -> list[Any]:
-        futures = []
-        for name, block in blocks:
-            key = f"{name}-{block}-{attempts[name, block]}-{id(keys):x}"
-            keys[key] = (name, block)
-            futures.append(client.submit(run_block, name, block, key=key, pure=False))
-        return futures
-
-    def take(count: int) -> Iterator[Block]:
-        return islice(iter(waiting.popleft, None), min(count, len(waiting)))
-
-    running = as_completed(submit(take(window)))
-    for batch in running.batches():
-        free = 0
-        for future in batch:
-            status, block = future.status, keys.pop(future.key)
-            error = _error_of(future) if status == "error" else ""
-            future.release()
-            if status == "finished" or is_done(store, *block):
-                progress.advance(1)
-                free += 1
-                continue
-            if client.status != "running" or (status in ("cancelled", "lost") and not client.nthreads()):
-                return True
-            attempts[block] += 1
-            if attempts[block] < ATTEMPTS:
-                waiting.append(block)
-            else:
-                failures[block] = error or status
-            free += 1
-        if waiting and free:
-            running.update(submit(take(free)))
-    return False
-
-
-def _error_of(future: Any) -> str:
-    try:
-        error = future.exception(timeout=5)
-        return f"{type(error).__name__}: {error}"
-    except Exception as unreachable:  # its worker may be gone, or the error not survive its journey
-        return type(unreachable).__name__
-
-
-def _pieces(store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
-    spec = next(s for s in QUANTITIES[name].arrays(store.plan) if s.name == QUANTITIES[name].residual)
-
-    def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
-        for number in range(spec.grid[0]):
-            span = slice(number * spec.chunks[0], min((number + 1) * spec.chunks[0], spec.shape[0]))
-            rest = tuple(slice(0, length) for length in spec.shape[1:])
-            yield (span.start, *(0 for _ in rest)), store.read(spec.name, (span, *rest))
-
-    return pieces
-
-
-def _verdict(store: Store) -> Verdict:
-    checked = [name for name in store.plan.quantities if QUANTITIES[name].residual is not None]
-    return judge(store.plan, {name: _pieces(store, name) for name in checked})
-
-
-def _seal(store: Store) -> Verdict:
-    """Judge the result and write the verdict; the state comes with it, last."""
-    verdict = _verdict(store)
-    store.update_attributes(
-        {
-            "state": "complete" if verdict.passed else "failed",
-            "verdict": verdict.as_dict(),
-            "finished_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-    )
-    return verdict

@@ -1,7 +1,8 @@
 """The store: one Zarr group, created whole by the coordinator, filled chunk by chunk by the workers.
 
 Presence of a chunk's file is the commit mark, so every chunk is written even if it holds the fill value only, and each
-ends in a checksum. A write returns when its bytes are on the disk: what is written later (the receipt) proves the earlier.
+ends in a checksum. A write returns when its bytes are on the disk, so that what is written last, the receipt, proves
+all that came before.
 """
 
 from __future__ import annotations
@@ -118,6 +119,7 @@ class Store:
         return self.path.joinpath(name, "c", *map(str, indices))
 
     def is_whole(self, name: str, indices: Sequence[int]) -> bool:
+        """Whether a chunk is there with its full size."""
         try:
             return self.chunk_file(name, indices).stat().st_size == self._specs[name].chunk_bytes
         except OSError:
@@ -240,7 +242,7 @@ def _create_labels(group: Any, name: str, values: Array) -> None:
 
 def _sync(files: Iterable[Path]) -> None:
     """Put files, and the folders that name them, on the disk."""
-    folders = set()
+    folders: set[Path] = set()
     for file in files:
         descriptor = os.open(file, os.O_RDONLY)
         try:

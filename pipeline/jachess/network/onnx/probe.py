@@ -56,8 +56,8 @@ def check_points(values: Sequence[Mapping[str, Array]], output: str) -> tuple[in
     first, second = (values[i][output] for i in range(2))
     if first.ndim == 0 or (first.shape[0], second.shape[0]) != COUNTS or first.shape[1:] != second.shape[1:]:
         raise NetworkError(
-            f"output '{output}': the first axis is not that of the points (wanted {COUNTS[0]} and {COUNTS[1]} rows for as "
-            f"many points; got shapes {first.shape} and {second.shape}). Export it with a dynamic first axis."
+            f"output '{output}': the first axis is not that of the points (wanted {COUNTS[0]} and {COUNTS[1]} rows "
+            f"for as many points; got shapes {first.shape} and {second.shape}). Export it with a dynamic first axis."
         )
     scale = np.abs(first[0]).max(initial=0)
     if not np.allclose(first[0], second[0], rtol=0, atol=1e-9 * scale, equal_nan=True):

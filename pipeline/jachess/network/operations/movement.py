@@ -173,7 +173,7 @@ def _scatter(call: Call, rows: Array) -> Array:
     lead = _lead(rows, call.y.ndim)
     whole = np.zeros(lead + call.x.shape, rows.dtype)
     front = rows.ndim - behind - indices.ndim
-    moved = rows.reshape(rows.shape[:front] + (indices.size,) + rows.shape[front + indices.ndim :])
+    moved = rows.reshape((*rows.shape[:front], indices.size, *rows.shape[front + indices.ndim :]))
     np.add.at(np.moveaxis(whole, axis, 0), indices.ravel(), np.moveaxis(moved, front, 0))
     return whole
 

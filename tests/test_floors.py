@@ -1,0 +1,105 @@
+"""The structure: imports only point down, and each third-party package has its place."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "pipeline" / "jachess"
+FLOORS = ["errors", "network", "backprop", "batch", "result", "jobs", "cli"]
+"""From the ground up; the package itself and its __main__ stand above all."""
+
+PLACES = {
+    "zarr": {"batch/store.py", "batch/zarr_source.py"},
+    "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py"},
+    "dask": {"batch/clusters.py", "jobs.py"},
+    "xarray": {"result/open.py"},
+    "pyarrow": {"batch/tables.py"},
+    "yaml": {"batch/job.py", "batch/clusters.py", "cli/main.py"},
+}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(file: Path) -> str:
+    return str(file.relative_to(PACKAGE))
+
+
+def imports(file: Path, *, top_only: bool = False) -> list[str]:
+    """Absolute names of the modules that a file imports."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    nodes = tree.body if top_only else list(ast.walk(tree))
+    found: list[str] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found.append(node.module or "")
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def floor(module: str) -> int:
+    part = module.split(".")[1] if "." in module else ""
+    return FLOORS.index(part) if part in FLOORS else len(FLOORS)
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_imports_point_down(file: Path) -> None:
+    here = floor("jachess." + name_of(file).removesuffix(".py").replace("/", "."))
+    for module in imports(file):
+        if module.startswith("jachess."):
+            assert floor(module) <= here, f"{name_of(file)} imports {module}"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_packages_stay_in_their_places(file: Path) -> None:
+    for module in imports(file):
+        package = module.split(".")[0]
+        if package in PLACES:
+            assert name_of(file) in PLACES[package]
+        if package == "onnx":
+            assert name_of(file).startswith("network/onnx/")
+        if name_of(file).startswith(("network/", "backprop/")):
+            assert package not in ("jsonschema", "yaml", "dask", "zarr")
+
+
+def test_no_module_imports_itself_in_a_circle() -> None:
+    graph = {}
+    for file in MODULES:
+        module = "jachess." + name_of(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        graph[module] = set(imports(file, top_only=True))
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"circle: {' > '.join((*path, module))}"
+        if module in graph and module not in done:
+            for target in sorted(graph[module]):
+                if target != module:
+                    visit(target, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_modules_stay_short(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 270
+
+
+@pytest.mark.parametrize("file", MODULES, ids=name_of)
+def test_operations_are_known_by_name_in_few_places(file: Path) -> None:
+    allowed = (
+        "network/operations/",
+        "network/onnx/",
+        "network/layers.py",
+        "network/error_functions.py",
+        "network/evaluation.py",
+    )
+    if not name_of(file).startswith(allowed):
+        words = {node.value for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)}
+        assert not words & {"Gemm", "MatMul", "Add", "Softmax", "Sigmoid", "Relu", "Tanh", "Concat"}
