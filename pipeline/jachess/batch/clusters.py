@@ -76,7 +76,7 @@ def _local(job: Job, memory: int) -> LocalCluster:
         threads_per_worker=1,
         processes=True,
         host="127.0.0.1",
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port, and seen from this machine alone
         memory_limit=memory,
         silence_logs=logging.CRITICAL,
     )
