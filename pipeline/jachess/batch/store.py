@@ -142,7 +142,7 @@ class Store:
         found = np.zeros(spec.grid, bool)
 
         def sweep(folder: Path, indices: tuple[int, ...]) -> None:
-            with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
                 for entry in entries:
                     if not entry.name.isdigit():
                         continue

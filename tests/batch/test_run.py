@@ -1,0 +1,110 @@
+"""Runs: resumed, refused, judged."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jachess.backprop.hessian import hessian_strip
+from jachess.batch.prepare import axis_labels
+from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.run import plan_job, run_job
+from jachess.batch.seal import seal
+from jachess.batch.store import Store, create_store
+from jachess.batch.tasks import write_block
+from jachess.errors import IncompleteError, InputError, PlanError, StoreError
+from jachess.network.graph import Array
+from tests.batch.test_kills import chunks
+from tests.conftest import Files, save_model
+
+
+def test_only_what_is_missing_is_computed(files: Files, result: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    (copy / "hessian" / "c" / "0" / "0").unlink()
+    torn = copy / "jacobian" / "c" / "2" / "0" / "0"
+    torn.write_bytes(torn.read_bytes()[:-1])
+    untouched = (copy / "jacobian" / "c" / "1" / "0" / "0").stat().st_mtime_ns
+    outcome = run_job(replace(files.job(), out=str(copy)))
+    assert outcome.n_computed == 2
+    assert outcome.verdict.passed
+    assert chunks(copy) == chunks(result)
+    assert (copy / "jacobian" / "c" / "1" / "0" / "0").stat().st_mtime_ns == untouched
+
+
+def test_one_worker_makes_the_same_bytes_as_two(files: Files, result: Path, tmp_path: Path) -> None:
+    run_job(replace(files.job(), out=str(tmp_path / "one.zarr"), workers=1))
+    assert chunks(tmp_path / "one.zarr") == chunks(result)
+
+
+@pytest.mark.parametrize("changed", ["network", "points", "targets", "dtype"])
+def test_a_changed_job_is_refused_on_the_old_store(files: Files, result: Path, tmp_path: Path, changed: str) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    save_model(tmp_path / "network", seed=9)
+    np.save(tmp_path / "points.npy", files.points + 1e-9)
+    np.save(tmp_path / "targets.npy", files.targets[::-1])
+    values = {
+        "network": str(tmp_path / "network"),
+        "points": str(tmp_path / "points.npy"),
+        "targets": str(tmp_path / "targets.npy"),
+        "dtype": "float32",
+    }
+    before = chunks(copy)
+    with pytest.raises(StoreError, match=f"another job .different: {changed}"):
+        run_job(replace(files.job(**{changed: values[changed]}), out=str(copy)))
+    assert chunks(copy) == before
+
+
+def test_float32_results_are_verified_too(files: Files, tmp_path: Path) -> None:
+    outcome = run_job(replace(files.job(), out=str(tmp_path / "out.zarr"), dtype="float32"))
+    assert outcome.verdict.passed
+    store = Store(tmp_path / "out.zarr")
+    assert store.array("hessian").dtype == np.float32
+
+
+def test_the_smallest_memory_is_named_and_suffices(files: Files) -> None:
+    with pytest.raises(PlanError, match=r"--memory \d+MiB") as refused:
+        plan_job(replace(files.job(), memory=2**20))
+    words = str(refused.value).rstrip(".").split()
+    enough = int(words[-1].removesuffix("MiB")) * 2**20
+    assert plan_job(replace(files.job(), memory=enough)).plan.strip > 0
+
+
+def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_element_off(*arguments: object) -> Array:
+        strip = hessian_strip(*arguments)  # type: ignore[arg-type]
+        strip[13, 20] += 1e-5 * np.linalg.norm(strip[13])
+        return strip
+
+    monkeypatch.setattr("jachess.batch.quantities.hessian.hessian_strip", one_element_off)
+    prepared = plan_job(files.job())
+    labels = axis_labels(prepared.plan, prepared.network)
+    store = create_store(tmp_path / "out.zarr", prepared.plan, {"state": "running"}, labels)
+    context = Context(prepared.network, prepared.head, prepared.source, prepared.plan)
+    for name, record in QUANTITIES.items():
+        for block in range(record.n_blocks(prepared.plan)):
+            write_block(context, store, name, block)
+    verdict = seal(store)
+    assert not verdict.passed
+    assert store.attributes["state"] == "failed"
+    assert "1 of 51 rows of hessian disagree" in verdict.sentence()
+    assert "weight hidden.weight[3, 1]" in verdict.sentence()
+
+
+def test_points_without_weights(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="weights"):
+        plan_job(replace(files.job(), weights=("absent",)))
+
+
+def test_a_block_that_cannot_be_written_leaves_the_run_incomplete(files: Files, result: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    shutil.rmtree(copy / "gradient" / "c")
+    (copy / "gradient" / "c").write_text("a file where a folder should be")
+    with pytest.raises(IncompleteError, match="gradient, all weights"):
+        run_job(replace(files.job(), out=str(copy)))
+    (copy / "gradient" / "c").unlink()
+    assert run_job(replace(files.job(), out=str(copy))).verdict.passed
+    assert chunks(copy) == chunks(result)

@@ -1,0 +1,110 @@
+"""The store: whole or absent, readable by everybody, and honest about what is missing."""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+
+import jachess
+from jachess.batch.prepare import axis_labels
+from jachess.batch.run import plan_job
+from jachess.batch.store import Store, create_store
+from jachess.errors import StoreError
+from tests.conftest import Files
+
+
+@pytest.fixture
+def empty(files: Files, tmp_path: Path) -> Store:
+    prepared = plan_job(files.job())
+    return create_store(tmp_path / "out.zarr", prepared.plan, {}, axis_labels(prepared.plan, prepared.network))
+
+
+@pytest.fixture
+def copy(result: Path, tmp_path: Path) -> Store:
+    return Store(Path(shutil.copytree(result, tmp_path / "copy.zarr")))
+
+
+def test_plain_zarr_and_xarray_show_labelled_arrays(result: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        group = zarr.open_group(result, mode="r")
+        dataset = xarray.open_zarr(result, consolidated=False)
+    assert group["jacobian"].metadata.dimension_names == ("point", "output", "input")
+    assert dataset["hessian"].dims == ("weight_i", "weight_j")
+    assert {"layer_i", "unit_i", "input_i", "layer_j", "unit_j", "input_j"} <= set(dataset["hessian"].coords)
+    assert group.attrs["state"] == "complete"
+    dataset.load()
+    row = dataset["hessian"].isel(weight_i=9)
+    assert (row["layer_i"].item(), row["unit_i"].item(), row["input_i"].item()) == ("hidden.weight", 2, 1)
+    bias = dataset["gradient"].isel(weight_i=26)
+    assert (bias["layer_i"].item(), bias["unit_i"].item(), bias["input_i"].item()) == ("hidden.bias", 2, -1)
+    assert np.isfinite(dataset["hessian"].values).all()
+
+
+def test_the_arrays_are_the_derivatives(files: Files, result: Path) -> None:
+    net = jachess.read_network(files.folder / "model.onnx")
+    stored = jachess.open_result(result)
+    arguments = (net, files.points, files.targets)
+    for name, array in {
+        "jacobian": jachess.jacobian(net, files.points),
+        "gradient": jachess.gradient(*arguments, error="cross-entropy"),
+        "hessian": jachess.hessian(*arguments, error="cross-entropy"),
+    }.items():
+        np.testing.assert_allclose(stored.array(name)[:], array, rtol=0, atol=1e-12 * np.abs(array).max())
+    hessian = stored.array("hessian")[:]
+    assert (hessian == hessian.T).all()
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_chunks_of_zeros_and_of_the_fill_value_are_written(empty: Store, value: float) -> None:
+    empty.write("hessian_residual", (slice(0, 51),), np.full(51, value))
+    assert empty.is_whole("hessian_residual", (0,))
+
+
+def test_parts_of_chunks_are_not_written(empty: Store) -> None:
+    with pytest.raises(AssertionError):
+        empty.write("hessian_residual", (slice(0, 50),), np.zeros(50))
+
+
+@pytest.mark.parametrize("damage", ["missing", "torn", "empty"])
+def test_what_is_not_whole_is_not_done(copy: Store, damage: str) -> None:
+    assert copy.done("jacobian").all()
+    chunk = copy.chunk_file("jacobian", (3, 0, 0))
+    if damage == "missing":
+        chunk.unlink()
+    else:
+        chunk.write_bytes(chunk.read_bytes()[:100] if damage == "torn" else b"")
+    assert np.flatnonzero(~copy.done("jacobian")).tolist() == [3]
+    with pytest.raises(StoreError, match=r"chunk \(3, 0, 0\) of 'jacobian' is missing or torn"):
+        copy.read("jacobian", (slice(0, 200), slice(0, 3), slice(0, 4)))
+
+
+def test_a_store_is_created_whole_or_not_at_all(files: Files, empty: Store) -> None:
+    assert [path.name for path in empty.path.parent.iterdir()] == ["out.zarr"]
+    with pytest.raises(StoreError, match="something is there already"):
+        create_store(empty.path, empty.plan, {}, {})
+    assert [path.name for path in empty.path.parent.iterdir()] == ["out.zarr"]
+
+
+def test_leftovers_of_killed_writers_are_swept(copy: Store) -> None:
+    leftover = copy.path / "hessian" / "c" / "0" / "0.abc.partial"
+    leftover.write_bytes(b"half")
+    copy.sweep()
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize("kind", ["nothing", "folder", "another group"])
+def test_what_is_no_result_is_not_opened(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "some.zarr"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "another group":
+        zarr.create_group(path)
+    with pytest.raises(StoreError):
+        Store(path)
