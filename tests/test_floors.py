@@ -13,7 +13,7 @@ FLOORS = ["errors", "network", "backprop", "batch", "result", "jobs", "cli"]
 
 PLACES = {
     "zarr": {"batch/store.py", "batch/zarr_source.py"},
-    "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py"},
+    "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py", "batch/window.py"},
     "dask": {"batch/clusters.py", "jobs.py"},
     "xarray": {"result/open.py"},
     "pyarrow": {"batch/tables.py"},

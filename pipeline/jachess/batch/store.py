@@ -74,6 +74,7 @@ class Store:
             except KeyError as error:
                 known = ", ".join(sorted(key for key, _ in self._group.arrays()))
                 raise StoreError(f"{self.path}: has no array '{name}' (wanted one of {known}).") from error
+            assert isinstance(array, zarr.Array)
             assert array.config.write_empty_chunks
             self._arrays[name] = array
         return self._arrays[name]

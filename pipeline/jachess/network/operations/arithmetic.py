@@ -107,7 +107,9 @@ def _divide1(xs: Arrays, i: int) -> Array:
 
 def _divide2(xs: Arrays, i: int, j: int) -> Array | None:
     a, b = xs
-    return {(0, 0): None, (1, 1): 2 * a / (b * b * b)}.get((i, j), -1 / (b * b))
+    if (i, j) == (0, 0):
+        return None
+    return np.asarray(2 * a / (b * b * b) if i == j else -1 / (b * b))
 
 
 def _power(xs: Arrays) -> Array:

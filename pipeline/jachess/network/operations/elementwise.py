@@ -163,7 +163,7 @@ def _elu(name: str, scale: Function, rate: Function, attributes: Mapping[str, An
         return float(at.get("gamma", slope))
 
     def falling(x: Array, at: Mapping[str, Any]) -> Array:
-        return scale(x, at) * np.exp(np.minimum(x, 0) * rate(x, at))
+        return np.asarray(scale(x, at) * np.exp(np.minimum(x, 0) * rate(x, at)))
 
     return unary(
         name,

@@ -135,6 +135,7 @@ def _matmul(call: Call) -> Arrays:
     bounded(m.shape)
     a, b = call.inputs
     assert a is not None
+    assert b is not None
     return (np.asarray(matrix_product(a, m.b) if a.ndim > 1 and len(m.shapes[1]) == 2 else np.matmul(a, b)),)
 
 

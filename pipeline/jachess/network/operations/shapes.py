@@ -46,8 +46,8 @@ def _constant_of_shape(call: Call) -> Array:
 
 def _range(call: Call) -> Array:
     start, limit, step = (np.asarray(x).reshape(()) for x in call.inputs)
-    bounded([max(0, int(np.ceil((limit - start) / step)))])
-    return np.arange(start, limit, step, dtype=start.dtype)
+    (length,) = bounded([max(0, int(np.ceil((limit - start) / step)))])
+    return np.asarray(start + step * np.arange(length)).astype(start.dtype)
 
 
 def _mod(call: Call) -> Array:
@@ -60,7 +60,7 @@ def _mod(call: Call) -> Array:
 def _product(call: Call) -> Array:
     axes = integers(call, 1, "axes")
     keep = bool(call.attributes["keepdims"])
-    return np.prod(call.x, axis=None if axes is None else tuple(axes), keepdims=keep, dtype=call.x.dtype)
+    return np.asarray(np.prod(call.x, axis=None if axes is None else tuple(axes), keepdims=keep, dtype=call.x.dtype))
 
 
 def _constant(call: Call) -> Array:

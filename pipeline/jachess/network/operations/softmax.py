@@ -29,7 +29,7 @@ def _forward(call: Call) -> Arrays:
 def _product(y: Array, v: Array, axis: int) -> Array:
     """(diag(y) − y yᵀ) v, which is symmetric: tangent and cotangent at once."""
     weighted = y * v
-    return weighted - y * _sum(weighted, axis)
+    return np.asarray(weighted - y * _sum(weighted, axis))
 
 
 def _tangent(call: Call, dx: Maybe) -> Maybe:

@@ -1,0 +1,265 @@
+"""Every operation: its value against ONNX's own definition, its rules against differences and against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+
+from jachess.network.evaluation import call_of
+from jachess.network.graph import Array, Node
+from jachess.network.operations import TABLE
+from jachess.network.operations.record import Call, Maybe
+
+RANDOM = np.random.default_rng(0)
+STEP = 1e-6
+
+
+def normal(*shape: int) -> Array:
+    """Numbers that keep their distance from zero, where the kinks are."""
+    x = RANDOM.normal(size=shape)
+    return x + 0.1 * np.sign(x)
+
+
+def positive(*shape: int) -> Array:
+    return RANDOM.uniform(0.5, 2, size=shape)
+
+
+def ints(*numbers: int) -> Array:
+    return np.array(numbers, np.int64)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of an operation."""
+
+    operation: str
+    inputs: tuple[Array, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    n_outputs: int = 1
+
+    def __str__(self) -> str:
+        shapes = ",".join("x".join(map(str, x.shape)) for x in self.inputs)
+        return f"{self.operation}({shapes}){self.attributes or ''}"
+
+    def call(self, inputs: tuple[Array, ...] | None = None) -> Call:
+        names = [f"x{i}" if x.size or x.ndim == 1 else "" for i, x in enumerate(self.inputs)]
+        outputs = tuple(f"y{i}" for i in range(self.n_outputs))
+        node = Node(self.operation, tuple(names), outputs, self.attributes)
+        values = dict(zip(names, inputs or self.inputs, strict=True))
+        with np.errstate(all="ignore"):
+            made = TABLE[self.operation].forward(call_of(node, values))
+        return call_of(node, values, tuple(made[: self.n_outputs]))
+
+
+SMOOTH = ["Neg", "Exp", "Reciprocal", "Sin", "Cos", "Atan", "Erf", "Tanh", "Sigmoid", "Softplus", "Mish", "Gelu",
+          "Relu", "Abs", "LeakyRelu", "Elu", "Selu", "Celu", "Softsign", "HardSigmoid",
+          "HardSwish", "Identity"]  # fmt: skip
+REDUCTIONS = ["ReduceSum", "ReduceMean", "ReduceL2", "ReduceSumSquare", "ReduceMax", "ReduceMin"]
+
+CASES = [
+    *[Case(name, (normal(4, 3),)) for name in SMOOTH],
+    *[Case(name, (positive(4, 3),)) for name in ("Log", "Sqrt")],
+    Case("Swish", (normal(4, 3),), {"alpha": 1.5}),
+    Case("Gelu", (normal(4, 3),), {"approximate": "tanh"}),
+    *[Case(name, (normal(4, 3),), {"alpha": 0.5}) for name in ("Elu", "Selu", "Celu", "LeakyRelu", "HardSigmoid")],
+    *[Case(name, (normal(4, 3), positive(3))) for name in ("Add", "Sub", "Mul", "Div", "Max", "Min", "PRelu")],
+    *[Case(name, (normal(3, 1), positive(2, 1, 4))) for name in ("Add", "Sub", "Mul", "Div")],
+    *[Case(name, (normal(2, 3, 4), positive(3, 1), normal(1))) for name in ("Sum", "Mean", "Max", "Min")],
+    Case("Pow", (normal(4, 3), np.array(3.0))),
+    Case("Pow", (normal(4, 3), ints(2))),
+    Case("Pow", (positive(4, 3), positive(3))),
+    Case("Where", (RANDOM.normal(size=(4, 3)) > 0, normal(4, 3), normal(3))),
+    Case("Clip", (normal(4, 3), np.array(-0.5), np.array(0.7))),
+    Case("Gemm", (normal(4, 3), normal(3, 5), normal(5))),
+    Case("Gemm", (normal(3, 4), normal(5, 3), normal(4, 1)), {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
+    Case("Gemm", (normal(4, 3), normal(3, 5))),
+    Case("Gemm", (normal(4, 3), normal(3, 5), np.array(1.5))),
+    *[
+        Case("MatMul", (normal(*a), normal(*b)))
+        for a, b in [
+            ((4, 3), (3, 5)),
+            ((3,), (3, 5)),
+            ((4, 3), (3,)),
+            ((3,), (3,)),
+            ((2, 4, 3), (3, 5)),
+            ((4, 3), (2, 3, 5)),
+            ((2, 1, 4, 3), (6, 3, 5)),
+            ((2, 4, 3), (3,)),
+            ((3,), (2, 3, 5)),
+        ]
+    ],
+    *[Case(name, (normal(2, 3, 4), ints(1))) for name in REDUCTIONS],
+    *[Case(name, (normal(2, 3, 4), ints(-1, 0)), {"keepdims": 0}) for name in REDUCTIONS],
+    *[Case(name, (normal(2, 3),)) for name in REDUCTIONS],
+    *[Case(name, (normal(2, 3, 4),), {"axis": axis}) for name in ("Softmax", "LogSoftmax") for axis in (-1, 1)],
+    *[Case(name, (normal(2, 3) * 300,)) for name in ("Softmax", "LogSoftmax")],
+    Case("Concat", (normal(2, 3), normal(2, 1), normal(2, 2)), {"axis": 1}),
+    Case("Concat", (normal(2, 3), normal(1, 3)), {"axis": -2}),
+    Case("Split", (normal(2, 7), ints(3, 4)), {"axis": 1}, 2),
+    Case("Split", (normal(2, 7),), {"axis": -1, "num_outputs": 3}, 3),
+    Case("Slice", (normal(4, 5), ints(1, 0), ints(4, 5), ints(1, 0), ints(2, 3))),
+    Case("Slice", (normal(4, 5), ints(-1), ints(-(2**63)), ints(-1), ints(-2))),
+    Case("Slice", (normal(4, 5), ints(1), ints(2**63 - 1))),
+    Case("Flatten", (normal(2, 3, 4),)),
+    Case("Flatten", (normal(2, 3, 4),), {"axis": -1}),
+    Case("Reshape", (normal(2, 3, 4), ints(0, -1))),
+    Case("Reshape", (normal(2, 3, 4), ints(4, 6))),
+    Case("Squeeze", (normal(2, 1, 3, 1), ints(1, -1))),
+    Case("Squeeze", (normal(2, 1, 3, 1),)),
+    Case("Unsqueeze", (normal(2, 3), ints(0, -1))),
+    Case("Transpose", (normal(2, 3, 4),)),
+    Case("Transpose", (normal(2, 3, 4),), {"perm": (1, 2, 0)}),
+    Case("Expand", (normal(3, 1), ints(2, 1, 4))),
+    Case("Tile", (normal(2, 3), ints(2, 3))),
+    Case("Gather", (normal(4, 3), ints(2, 0, 2, -1))),
+    Case("Gather", (normal(2, 4, 3), np.array([[1, 3], [0, 1]])), {"axis": 1}),
+    Case("Gather", (normal(2, 4), np.array(1)), {"axis": -1}),
+    Case("Cast", (normal(2, 3),), {"to": TensorProto.DOUBLE}),
+    Case("CastLike", (normal(2, 3), normal(1))),
+    Case("Dropout", (normal(2, 3),)),
+]
+cases = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def differentiable(case: Case) -> list[int]:
+    condition = {"Where": [0], "Clip": [1, 2], "CastLike": [1]}.get(case.operation, [])
+    if case.operation == "Pow" and (case.inputs[0] < 0).any():
+        condition = [1]  # a negative base has no derivative with respect to its exponent
+    return [i for i, x in enumerate(case.inputs) if x.dtype.kind == "f" and i not in condition]
+
+
+def moved(case: Case, tangents: Maybe, step: float) -> Call:
+    inputs = tuple(x if t is None else x + step * t for x, t in zip(case.inputs, tangents, strict=True))
+    return case.call(inputs)
+
+
+def random_rows(case: Case, n_rows: int | None) -> Maybe:
+    lead = () if n_rows is None else (n_rows,)
+    chosen = differentiable(case)
+    return tuple(RANDOM.normal(size=lead + x.shape) if i in chosen else None for i, x in enumerate(case.inputs))
+
+
+def close(a: Array | None, b: Array | None, tolerance: float) -> None:
+    """None is zero."""
+    if a is None or b is None:
+        known = a if a is not None else b
+        assert known is None or np.abs(known).max(initial=0) <= tolerance
+        return
+    assert a.shape == b.shape
+    assert np.abs(a - b).max(initial=0) <= tolerance * max(1.0, np.abs(b).max(initial=0))
+
+
+def test_every_differentiable_operation_has_a_case() -> None:
+    assert {name for name, record in TABLE.items() if record.tangent is not None} == {c.operation for c in CASES}
+
+
+@cases
+def test_value_is_what_onnx_defines(case: Case) -> None:
+    kinds = {"f": TensorProto.DOUBLE, "i": TensorProto.INT64, "b": TensorProto.BOOL}
+    names = [f"x{i}" for i in range(len(case.inputs))]
+    outputs = [f"y{i}" for i in range(case.n_outputs)]
+    graph = helper.make_graph(
+        [helper.make_node(case.operation, names, outputs, **case.attributes)],
+        "one",
+        [
+            helper.make_tensor_value_info(n, kinds[x.dtype.kind], x.shape)
+            for n, x in zip(names, case.inputs, strict=True)
+        ],
+        [helper.make_tensor_value_info(name, TensorProto.DOUBLE, None) for name in outputs],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=onnx.IR_VERSION)
+    found = ReferenceEvaluator(model).run(None, dict(zip(names, case.inputs, strict=True)))
+    coarse = {"Erf", "Gelu", "HardSwish"}  # the reference computes them in float32
+    for ours, theirs in zip(case.call().outputs, found, strict=True):
+        close(ours, np.asarray(theirs), 1e-6 if case.operation in coarse else 1e-12)
+
+
+@cases
+def test_tangent_against_differences(case: Case) -> None:
+    tangents = random_rows(case, None)
+    assert TABLE[case.operation].tangent is not None
+    found = TABLE[case.operation].tangent(case.call(), tangents)
+    left, right = (moved(case, tangents, k * STEP).outputs for k in (-1, 1))
+    for ours, a, b in zip(found, left, right, strict=True):
+        close(ours, (b - a) / (2 * STEP), 2e-8)
+
+
+@cases
+def test_cotangent_is_the_transpose_of_tangent(case: Case) -> None:
+    record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 3)
+    wanted = tuple(t is not None for t in tangents)
+    cotangents = tuple(RANDOM.normal(size=(3, *y.shape)) for y in call.outputs)
+    assert record.tangent is not None
+    assert record.cotangent is not None
+    pushed, pulled = record.tangent(call, tangents), record.cotangent(call, cotangents, wanted)
+    for x, t, p in zip(case.inputs, tangents, pulled, strict=True):
+        assert t is None or (p is not None and p.shape == (3, *x.shape))
+    along = [
+        sum(float((a[r] * b[r]).sum()) for a, b in zip(pushed, cotangents, strict=True) if a is not None)
+        for r in range(3)
+    ]
+    back = [
+        sum(
+            float((a[r] * b[r]).sum()) for a, b in zip(tangents, pulled, strict=True) if a is not None and b is not None
+        )
+        for r in range(3)
+    ]
+    np.testing.assert_allclose(along, back, rtol=1e-11, atol=1e-11)
+
+
+@cases
+def test_curvature_against_differences_of_the_cotangent(case: Case) -> None:
+    record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 2)
+    wanted = tuple(t is not None for t in tangents)
+    cotangents = tuple(RANDOM.normal(size=y.shape) for y in call.outputs)
+    assert record.cotangent is not None
+    none: Maybe = (None,) * len(case.inputs)
+    found = none if record.curvature is None else record.curvature(call, tangents, cotangents, wanted)
+    for row in range(2):
+        one = tuple(None if t is None else t[row] for t in tangents)
+        left, right = (record.cotangent(moved(case, one, k * STEP), cotangents, wanted) for k in (-1, 1))
+        for ours, a, b, x, flag in zip(found, left, right, case.inputs, wanted, strict=True):
+            if flag:
+                assert a is not None
+                assert b is not None
+                row_of = None if ours is None else np.broadcast_to(ours, (2, *x.shape))[row]
+                close(row_of, (np.broadcast_to(b, x.shape) - a) / (2 * STEP), 1e-7)
+
+
+@cases
+def test_rows_are_computed_as_single_rows_are(case: Case) -> None:
+    record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 3)
+    assert record.tangent is not None
+    together = record.tangent(call, tangents)
+    for row in range(3):
+        alone = record.tangent(call, tuple(None if t is None else t[row] for t in tangents))
+        for a, b in zip(together, alone, strict=True):
+            close(None if a is None else a[row], b, 1e-13)
+
+
+@pytest.mark.parametrize("name", [name for name, record in TABLE.items() if record.sides is not None])
+def test_sides_change_exactly_where_the_piece_does(name: str) -> None:
+    case = next(c for c in CASES if c.operation == name)
+    rule = TABLE[name].sides
+    assert rule is not None
+    here = np.asarray(rule(case.call()))
+    near = tuple(x + 1e-9 if x.dtype.kind == "f" else x for x in case.inputs)
+    far = tuple(
+        -40 * x if x.dtype.kind == "f" and i == 0 else ~x if x.dtype.kind == "b" else x
+        for i, x in enumerate(case.inputs)
+    )
+    assert (rule(case.call(near)) == here).all()
+    assert (np.asarray(rule(case.call(far))) != here).any()
+
+
+def test_the_other_branch_may_be_infinite() -> None:
+    case = Case("Where", (np.array([True, False]), np.array([1.0, np.inf]), np.array([np.nan, 2.0])))
+    pulled = TABLE["Where"].cotangent(case.call(), (np.array([3.0, 4.0]),), (False, True, True))  # type: ignore[misc]
+    np.testing.assert_array_equal(pulled[1], [3.0, 0.0])
+    np.testing.assert_array_equal(pulled[2], [0.0, 4.0])
