@@ -58,8 +58,8 @@ def read_node(proto: Any, folder: Path) -> Node:
     NetworkError
         If the operation, one of its attributes, or its number of inputs is unknown.
     """
-    record = TABLE.get(proto.op_type) if proto.domain in ("", "ai.onnx") else None
-    if record is None:
+    record = TABLE.get(proto.op_type)
+    if record is None or record.domain != ("" if proto.domain == "ai.onnx" else proto.domain):
         advice = _ADVICE.get(proto.op_type, "Export the network in terms of supported operations.")
         raise NetworkError(f"{describe(proto)}: this operation is not supported. {advice}")
     least, most = record.inputs

@@ -45,6 +45,8 @@ def load_model(path: Path) -> tuple[Any, list[str]]:
 
 
 def _parse(path: Path) -> Any:
+    if path.is_dir():
+        raise NetworkError(f"{path}: this is a folder. Give the path of an ONNX model.")
     if not path.is_file():
         raise NetworkError(f"{path}: there is no such file. Give the path of an ONNX model.")
     size = path.stat().st_size

@@ -16,6 +16,7 @@ from jachess.network.onnx.graph_nodes import needed_nodes, read_node
 from jachess.network.onnx.inputs_outputs import drop_stacking, join_outputs, read_inputs, read_outputs
 from jachess.network.onnx.model_file import load_model
 from jachess.network.onnx.probe import check_points, probe
+from jachess.network.onnx.sequences import sequences_as_slices
 from jachess.network.onnx.tensors import LARGEST_TENSOR, read_tensor
 from jachess.network.onnx.weights import choose_weights
 
@@ -65,7 +66,7 @@ def read_network(
 def _read(
     model: Any, path: Path, wanted: Any, input_name: str | None, output_name: str | None, notes: list[str]
 ) -> Network:
-    graph = model.graph
+    graph = sequences_as_slices(model.graph, path.parent)
     outputs = read_outputs(graph, output_name)
     protos = needed_nodes(graph, outputs)
     nodes: Sequence[Node] = [read_node(proto, path.parent) for proto in protos]

@@ -1,7 +1,7 @@
 """The table of operations: everything that jachess knows about each, as records of rules."""
 
 from jachess.network.operations.arithmetic import ARITHMETIC, CLIP, WHERE
-from jachess.network.operations.elementwise import ACTIVATIONS, SMOOTH
+from jachess.network.operations.elementwise import ACTIVATIONS, SMOOTH, STANDARDISATION
 from jachess.network.operations.joining import JOINING
 from jachess.network.operations.linear import LINEAR
 from jachess.network.operations.movement import MOVEMENT
@@ -16,7 +16,7 @@ TABLE: dict[str, Operation] = {
         SMOOTH,
         ACTIVATIONS,
         ARITHMETIC,
-        (WHERE, CLIP),
+        (WHERE, CLIP, STANDARDISATION),
         LINEAR,
         REDUCTIONS,
         SOFTMAX,

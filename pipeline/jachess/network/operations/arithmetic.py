@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jachess.network.graph import Array
-from jachess.network.operations.axes import align, broadcast_shape, is_float, unbroadcast
+from jachess.network.operations.axes import align, broadcast_shape, is_float, times, unbroadcast
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 
 Partial = Callable[[Arrays, int], "Array | float"]
@@ -45,14 +45,16 @@ def broadcasting(
             if tangent is not None and is_float(xs[i]):
                 aligned = align(tangent, xs[i].ndim, call.y.ndim)
                 terms.append(
-                    np.broadcast_to(first(xs, i) * aligned, aligned.shape[: aligned.ndim - call.y.ndim] + call.y.shape)
+                    np.broadcast_to(
+                        times(first(xs, i), aligned), aligned.shape[: aligned.ndim - call.y.ndim] + call.y.shape
+                    )
                 )
         return (_sum(terms),)
 
     def cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
         xs = operands(call)
         return tuple(
-            unbroadcast(first(xs, i) * dy[0], call.y.ndim, x.shape)
+            unbroadcast(times(first(xs, i), dy[0]), call.y.ndim, x.shape)
             if flag and dy[0] is not None and is_float(x)
             else None
             for i, (x, flag) in enumerate(zip(xs, wanted, strict=True))
@@ -67,8 +69,8 @@ def broadcasting(
                 if flag and tangent is not None and dy[0] is not None and is_float(x) and is_float(xs[j]):
                     partial = second(xs, i, j)
                     if partial is not None:
-                        term = partial * dy[0] * align(tangent, xs[j].ndim, call.y.ndim)
-                        terms.append(unbroadcast(np.asarray(term), call.y.ndim, x.shape))
+                        term = times(times(partial, dy[0]), align(tangent, xs[j].ndim, call.y.ndim))
+                        terms.append(unbroadcast(term, call.y.ndim, x.shape))
             found.append(_sum(terms))
         return tuple(found)
 

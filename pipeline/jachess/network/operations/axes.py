@@ -51,6 +51,16 @@ def unbroadcast(rows: Array, result_ndim: int, shape: tuple[int, ...]) -> Array:
     return np.asarray(summed.reshape(rows.shape[:lead] + shape))
 
 
+def times(derivative: Array | float, rows: Array) -> Array:
+    """Derivative · rows, which is 0 where the rows are 0 even if the derivative is infinite there.
+
+    So what a Where has not chosen, √x at x < 0, say, takes no part in any derivative.
+    """
+    with np.errstate(invalid="ignore"):
+        product = np.asarray(derivative * rows)
+    return product if np.isfinite(derivative).all() else np.where(rows == 0, 0, product).astype(product.dtype)
+
+
 def from_end(axis: int, ndim: int) -> int:
     """The axis counted from the end, as a negative number."""
     if not -ndim <= axis < max(ndim, 1):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy import special
 
 from jachess.network.graph import Array
+from jachess.network.operations.axes import times
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 
 Function = Callable[[Array, Mapping[str, Any]], Array]
@@ -36,15 +38,15 @@ def unary(
         return (np.asarray(f(call.x, call.attributes)),)
 
     def tangent(call: Call, dx: Maybe) -> Maybe:
-        return (None if dx[0] is None else f1(call.x, call.attributes) * dx[0],)
+        return (None if dx[0] is None else times(f1(call.x, call.attributes), dx[0]),)
 
     def cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
-        return (None if dy[0] is None else f1(call.x, call.attributes) * dy[0],)
+        return (None if dy[0] is None else times(f1(call.x, call.attributes), dy[0]),)
 
     def curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
         if dx[0] is None or dy[0] is None or f2 is None:
             return (None,)
-        return (f2(call.x, call.attributes) * dy[0] * dx[0],)
+        return (times(times(f2(call.x, call.attributes), dy[0]), dx[0]),)
 
     return Operation(
         name,
@@ -191,6 +193,22 @@ def _hard_sigmoid1(x: Array, at: Mapping[str, Any]) -> Array:
 def _hard_swish1(x: Array, _: object) -> Array:
     return np.where(x >= 3, 1, np.where(x <= -3, 0, x / 3 + 0.5)).astype(x.dtype)
 
+
+def _scaler(x: Array, at: Mapping[str, Any]) -> Array:
+    return np.asarray((x - np.asarray(at["offset"], x.dtype)) * np.asarray(at["scale"], x.dtype))
+
+
+STANDARDISATION = replace(
+    unary(
+        "Scaler",
+        _scaler,
+        lambda x, at: np.broadcast_to(np.asarray(at["scale"], x.dtype), x.shape),
+        None,
+        attributes={"offset": (0.0,), "scale": (1.0,)},
+    ),
+    domain="ai.onnx.ml",
+)
+"""scikit-learn's StandardScaler, as its exporter writes it: (x − offset) · scale, both one number an input."""
 
 ACTIVATIONS = (
     unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2),

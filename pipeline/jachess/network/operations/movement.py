@@ -178,6 +178,37 @@ def _scatter(call: Call, rows: Array) -> Array:
     return whole
 
 
+def _flat_indices(call: Call) -> tuple[Array, int]:
+    """GatherND's positions on its q gathered axes laid end to end, and the number of axes behind them."""
+    indices = call.inputs[1]
+    assert indices is not None
+    if call.attributes["batch_dims"]:
+        raise NetworkError("batch_dims is not supported. Export the network with Gather in its place")
+    sizes = call.x.shape[: indices.shape[-1]]
+    if (indices < -np.array(sizes)).any() or (indices >= np.array(sizes)).any():
+        raise NetworkError(f"an index is outside its axis (wanted within {sizes})")
+    flat = np.ravel_multi_index(tuple(np.moveaxis(indices % sizes, -1, 0)), sizes)
+    return np.asarray(flat), call.x.ndim - len(sizes)
+
+
+def _gather_nd(call: Call, rows: Array) -> Array:
+    flat, behind = _flat_indices(call)
+    lead = _lead(rows, call.x.ndim)
+    rest = call.x.shape[call.x.ndim - behind :]
+    bounded((*lead, *flat.shape, *rest))
+    return np.take(rows.reshape((*lead, -1, *rest)), flat, axis=len(lead))
+
+
+def _scatter_nd(call: Call, rows: Array) -> Array:
+    flat, behind = _flat_indices(call)
+    lead = _lead(rows, call.y.ndim)
+    rest = call.x.shape[call.x.ndim - behind :]
+    whole = np.zeros((*lead, math.prod(call.x.shape[: call.x.ndim - behind]), *rest), rows.dtype)
+    moved = rows.reshape((*lead, flat.size, *rest))
+    np.add.at(np.moveaxis(whole, len(lead), 0), flat.ravel(), np.moveaxis(moved, len(lead), 0))
+    return whole.reshape(lead + call.x.shape)
+
+
 def _same(call: Call, rows: Array) -> Array:
     return rows
 
@@ -199,4 +230,5 @@ MOVEMENT = (
     moving("Expand", (2, 2), _expand, lambda call, rows: unbroadcast(rows, call.y.ndim, call.x.shape)),
     moving("Tile", (2, 2), _tile, _untile),
     moving("Gather", (2, 2), _gather, _scatter, attributes={"axis": 0}, weights=(0,)),
+    moving("GatherND", (2, 2), _gather_nd, _scatter_nd, attributes={"batch_dims": 0}),
 )

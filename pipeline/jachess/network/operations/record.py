@@ -75,6 +75,8 @@ class Operation:
         Input slots in which a floating constant of the file counts as a weight.
     moves : bool
         It only moves elements of its first input (or, Concat, of all): no arithmetic.
+    domain : str
+        ONNX's domain; "" is its own set of operations.
     """
 
     name: str
@@ -87,3 +89,4 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[int, ...] = ()
     moves: bool = False
+    domain: str = ""

@@ -1,0 +1,83 @@
+"""Sequences of tensors, which some exporters write for a plain split (torch.chunk, GLU), as slices of the tensor.
+
+A SplitToSequence whose parts are taken by SequenceAt at constant positions is a Slice for each part; nothing else that
+ONNX does with sequences has a derivative here, and the reader refuses it by its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from jachess.errors import NetworkError
+from jachess.network.graph import Array
+from jachess.network.onnx.graph_nodes import describe
+from jachess.network.onnx.tensors import read_tensor
+
+
+def sequences_as_slices(graph: Any, folder: Path) -> Any:
+    """The graph with every part of a split sequence taken by a Slice.
+
+    Raises
+    ------
+    NetworkError
+        If a position or a size is computed from the points.
+    """
+    splits = {node.output[0]: node for node in graph.node if node.op_type == "SplitToSequence"}
+    if not splits:
+        return graph
+    constants = _integer_constants(graph, folder)
+    made = onnx.GraphProto()
+    made.CopyFrom(graph)
+    del made.node[:]
+    for node in graph.node:
+        if node.op_type == "SequenceAt" and node.input[0] in splits:
+            made.node.extend(_part(node, splits[node.input[0]], constants))
+        elif node.op_type != "SplitToSequence":
+            made.node.append(node)
+    return made
+
+
+def _part(node: Any, split: Any, constants: Mapping[str, Array]) -> list[Any]:
+    """Slice (and Squeeze) for one SequenceAt."""
+    attributes = {a.name: helper.get_attribute_value(a) for a in split.attribute}
+    sizes = _constant(split, 1, constants) if len(split.input) > 1 else np.array(1)
+    position = int(_constant(node, 1, constants).reshape(()))
+    if position < 0 or (sizes.ndim and position >= sizes.size):
+        raise NetworkError(f"{describe(node)}: no such part (wanted a position from the first; got {position}).")
+    start = int(sizes[:position].sum()) if sizes.ndim else position * int(sizes)
+    end = start + int(sizes[position] if sizes.ndim else sizes)
+    result, axis = node.output[0], attributes.get("axis", 0)
+    squeezed = len(split.input) < 2 and not attributes.get("keepdims", 1)
+    numbers = {f"{result}/{what}": value for what, value in (("start", start), ("end", end), ("axis", axis))}
+    nodes = [helper.make_node("Constant", [], [name], value_ints=[value]) for name, value in numbers.items()]
+    part = f"{result}/part" if squeezed else result
+    nodes.append(helper.make_node("Slice", [split.input[0], *numbers], [part], name=node.name))
+    if squeezed:
+        nodes.append(helper.make_node("Squeeze", [part, f"{result}/axis"], [result], name=node.name))
+    return nodes
+
+
+def _constant(node: Any, slot: int, constants: Mapping[str, Array]) -> Array:
+    if node.input[slot] not in constants:
+        raise NetworkError(
+            f"{describe(node)}: its input '{node.input[slot]}' is not constant. Export it as a plain split."
+        )
+    return constants[node.input[slot]]
+
+
+def _integer_constants(graph: Any, folder: Path) -> dict[str, Array]:
+    found = {t.name: read_tensor(t, folder) for t in graph.initializer if t.data_type == 7 and len(t.dims) < 2}
+    for node in graph.node:
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            value = helper.get_attribute_value(attribute)
+            if attribute.name == "value" and value.data_type == 7:
+                found[node.output[0]] = read_tensor(value, folder)
+            elif attribute.name in ("value_int", "value_ints"):
+                found[node.output[0]] = np.asarray(value)
+    return found
