@@ -70,9 +70,9 @@ def _read(
     outputs = read_outputs(graph, output_name)
     protos = needed_nodes(graph, outputs)
     nodes: Sequence[Node] = [read_node(proto, path.parent) for proto in protos]
-    _second_opinion(model, path)
     inputs, differentiated = read_inputs(graph, input_name)
     initialisers = _initialisers(graph, path.parent)
+    _second_opinion(model, path)
     if len(outputs) > 1:
         notes.append(f"{len(outputs)} outputs joined: {', '.join(outputs)}")
     names = choose_weights(nodes, initialisers, wanted, [i.name for i in inputs])

@@ -10,7 +10,7 @@ import numpy as np
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 
-LARGEST = 2**30
+LARGEST = 2**27
 """Elements that one value may have; a small file can ask for any number of them."""
 
 

@@ -1,0 +1,376 @@
+"""Reading ONNX files: what exporters write is understood, what is broken or hostile is refused before it does harm."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from jachess import hessian, jacobian, read_network
+from jachess.backprop.propagation import outputs
+from jachess.errors import NetworkError
+from jachess.network.graph import Array
+
+RANDOM = np.random.default_rng(3)
+POINTS = RANDOM.normal(size=(7, 4))
+NUMBERS = {
+    "A": RANDOM.normal(size=(6, 4)).astype(np.float32),
+    "a": RANDOM.normal(size=6).astype(np.float32),
+    "B": RANDOM.normal(size=(3, 6)).astype(np.float32),
+    "b": RANDOM.normal(size=3).astype(np.float32),
+}
+HIDDEN = [helper.make_node("Gemm", ["x", "A", "a"], ["h"], transB=1), helper.make_node("Tanh", ["h"], ["z"])]
+OUTPUT = helper.make_node("Gemm", ["z", "B", "b"], ["y"], transB=1)
+
+
+def model(
+    nodes: list[Any] | None = None,
+    numbers: dict[str, Array] | None = None,
+    *,
+    opset: int = 17,
+    batch: str | int = "N",
+    outputs: tuple[str, ...] = ("y",),
+    inputs: dict[str, tuple[int, list[Any]]] | None = None,
+    **extra: Any,
+) -> Any:
+    """A model of one hidden layer, or with the nodes given."""
+    tensors = [numpy_helper.from_array(array, name) for name, array in {**NUMBERS, **(numbers or {})}.items()]
+    given = inputs or {"x": (TensorProto.FLOAT, [batch, 4])}
+    graph = helper.make_graph(
+        [*HIDDEN, OUTPUT] if nodes is None else nodes,
+        "graph",
+        [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in given.items()],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None]) for name in outputs],
+        tensors,
+    )
+    imports = [helper.make_opsetid("", opset), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=imports, ir_version=8, **extra)
+
+
+def saved(made: Any, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
+    return path
+
+
+def constant(name: str, value: Any) -> Any:
+    return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+
+
+# --- what exporters write -------------------------------------------------------------------------------------------
+
+HALVES = [constant("three", 3), constant("first", 0), constant("second", 1)]
+SPLIT = helper.make_node("SplitToSequence", ["h", "three"], ["parts"], axis=1)
+TAKE = [helper.make_node("SequenceAt", ["parts", p], [f"{p}_part"]) for p in ("first", "second")]
+GATE = [
+    helper.make_node("Sigmoid", ["second_part"], ["gate"]),
+    helper.make_node("Mul", ["first_part", "gate"], ["z"]),
+    helper.make_node("Gemm", ["z", "B", "b"], ["y"]),
+]
+SHAPES = [
+    helper.make_node("Shape", ["x"], ["shape"]),
+    constant("zero", 0),
+    constant("minus", [-1]),
+    constant("axis", [0]),
+    helper.make_node("Gather", ["shape", "zero"], ["n"]),
+    helper.make_node("Unsqueeze", ["n", "axis"], ["n1"]),
+    helper.make_node("Concat", ["n1", "minus"], ["new"], axis=0),
+    helper.make_node("Reshape", ["z", "new"], ["flat"]),
+    helper.make_node("Gemm", ["flat", "B", "b"], ["y"], transB=1),
+]
+
+GOOD: dict[str, Any] = {
+    "plain": model(),
+    "opset 13": model(opset=13),
+    "opset 24": model(opset=24),
+    "opset 9, converted": model(opset=9),
+    "frozen batch, harmless": model(batch=1),
+    "chunks of a sequence": model([HIDDEN[0], *HALVES, SPLIT, *TAKE, *GATE], {"B": NUMBERS["B"][:, :3].T.copy()}),
+    "shape arithmetic": model([*HIDDEN, *SHAPES]),
+    "dropout": model([*HIDDEN, helper.make_node("Dropout", ["z"], ["d"]),
+                      helper.make_node("Gemm", ["d", "B", "b"], ["y"], transB=1)]),
+    "half precision": model([helper.make_node("Cast", ["x"], ["x16"], to=TensorProto.FLOAT), *HIDDEN, OUTPUT]),
+    "transposed weights": model([helper.make_node("MatMul", ["x", "At"], ["m"]),
+                                 helper.make_node("Add", ["m", "a"], ["h"]), HIDDEN[1], OUTPUT],
+                                {"At": NUMBERS["A"].T.copy()}),
+    "standardised points": model([helper.make_node("Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=[0.5] * 4,
+                                                   scale=[2.0] * 4),
+                                  helper.make_node("Gemm", ["s", "A", "a"], ["h"], transB=1), HIDDEN[1], OUTPUT]),
+    "a branch that leads nowhere": model([*HIDDEN, OUTPUT, helper.make_node("NonZero", ["y"], ["unused"])]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", GOOD.values(), ids=GOOD)
+def test_outputs_are_those_of_the_reference(made: Any, tmp_path: Path) -> None:
+    net = read_network(saved(made, tmp_path))
+    wide = onnx.ModelProto()
+    wide.CopyFrom(made)
+    (wanted,) = ReferenceEvaluator(wide).run(None, {"x": POINTS.astype(np.float32)})
+    found = outputs(net, (POINTS.astype(np.float32).astype(np.float64),))
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-5 * np.abs(wanted).max())
+
+
+def test_external_data_is_read_from_beside_the_file(tmp_path: Path) -> None:
+    wanted = jacobian(read_network(saved(model(), tmp_path)), POINTS)
+    onnx.save_model(model(), tmp_path / "apart.onnx", save_as_external_data=True, location="w.data", size_threshold=0)
+    assert (tmp_path / "w.data").stat().st_size > 0
+    np.testing.assert_array_equal(jacobian(read_network(tmp_path / "apart.onnx"), POINTS), wanted)
+
+
+def test_local_functions_are_expanded(tmp_path: Path) -> None:
+    made = model([helper.make_node("Hidden", ["x", "A", "a"], ["z"], domain="mine"), OUTPUT])
+    made.functions.append(
+        helper.make_function("mine", "Hidden", ["x", "A", "a"], ["z"], HIDDEN, [helper.make_opsetid("", 17)])
+    )
+    made.opset_import.append(helper.make_opsetid("mine", 1))
+    np.testing.assert_array_equal(
+        jacobian(read_network(saved(made, tmp_path)), POINTS), jacobian(read_network(saved(model(), tmp_path)), POINTS)
+    )
+
+
+def test_several_outputs_are_joined_or_chosen(tmp_path: Path) -> None:
+    second = helper.make_node("Softplus", ["h"], ["more"])
+    path = saved(model([*HIDDEN, OUTPUT, second], outputs=("y", "more")), tmp_path)
+    both, one = read_network(path), read_network(path, output="more")
+    assert both.n_outputs == 9
+    assert "2 outputs joined: y, more" in both.notes
+    np.testing.assert_array_equal(jacobian(both, POINTS)[:, 3:], jacobian(one, POINTS))
+
+
+def test_probabilities_behind_a_zipmap(tmp_path: Path) -> None:
+    nodes = [*HIDDEN, OUTPUT, helper.make_node("Softmax", ["y"], ["p"], axis=1),
+             helper.make_node("ZipMap", ["p"], ["map"], domain="ai.onnx.ml", classlabels_int64s=[0, 1, 2])]  # fmt: skip
+    made = model(nodes, outputs=("map",))
+    made.graph.output[0].type.CopyFrom(
+        helper.make_sequence_type_proto(
+            helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+        )
+    )
+    net = read_network(saved(made, tmp_path))
+    np.testing.assert_allclose(outputs(net, (POINTS,)).sum(axis=1), 1)
+
+
+def test_a_stacked_regressor_is_unstacked(tmp_path: Path) -> None:
+    stack = [constant("column", [-1, 1]), helper.make_node("Reshape", ["y", "column"], ["stacked"])]
+    net = read_network(saved(model([*HIDDEN, OUTPUT, *stack], outputs=("stacked",)), tmp_path))
+    assert net.output_shape == (3,)
+    assert any("left out" in note for note in net.notes)
+
+
+def test_a_second_input_is_constant_for_each_point(tmp_path: Path) -> None:
+    nodes = [*HIDDEN, helper.make_node("Mul", ["z", "u"], ["zu"]),
+             helper.make_node("Gemm", ["zu", "B", "b"], ["y"], transB=1)]  # fmt: skip
+    given = {"x": (TensorProto.FLOAT, ["N", 4]), "u": (TensorProto.FLOAT, ["N", 6])}
+    path = saved(model(nodes, inputs=given), tmp_path)
+    u = RANDOM.normal(size=(7, 6))
+    assert jacobian(read_network(path), [POINTS, u]).shape == (7, 3, 4)
+    assert jacobian(read_network(path, input="u"), [POINTS, u]).shape == (7, 3, 6)
+
+
+# --- which tensors are weights --------------------------------------------------------------------------------------
+
+
+def names(net: Any) -> list[str]:
+    return [weight.name for weight in net.weights]
+
+
+SCALED = [
+    helper.make_node("Sub", ["x", "mean"], ["c"]),
+    helper.make_node("Div", ["c", "scale"], ["s"]),
+    helper.make_node("Gemm", ["s", "A", "a"], ["h"], transB=1),
+    helper.make_node("PRelu", ["h", "slope"], ["z"]),
+    helper.make_node("MatMul", ["z", "Bt"], ["m"]),
+    helper.make_node("Add", ["m", "b"], ["y"]),
+]
+SCALES = {
+    "mean": np.ones(4, np.float32),
+    "scale": np.full(4, 2, np.float32),
+    "slope": np.full(6, 0.25, np.float32),
+    "Bt": NUMBERS["B"].T.copy(),
+}
+
+
+def test_weights_are_where_weights_usually_stand(tmp_path: Path) -> None:
+    net = read_network(saved(model(SCALED, SCALES), tmp_path))
+    assert names(net) == ["A", "a", "b", "slope", "Bt"]  # the order of the file's list, unused "B" left out
+    assert [w.offset for w in net.weights] == [0, 24, 30, 33, 39]
+    assert any("mean, scale" in note for note in net.notes)
+
+
+def test_weights_by_name_and_by_predicate(tmp_path: Path) -> None:
+    path = saved(model(SCALED, SCALES), tmp_path)
+    assert names(read_network(path, weights=["scale", "A"])) == ["A", "scale"]
+    assert names(read_network(path, weights=lambda name, array: array.ndim == 2 and name != "B")) == ["A", "Bt"]
+    full = hessian(read_network(path), POINTS, RANDOM.normal(size=(7, 3)) * 0, error="sum-of-squares")
+    part = hessian(read_network(path, weights=["slope"]), POINTS, np.zeros((7, 3)), error="sum-of-squares")
+    np.testing.assert_allclose(part, full[33:39, 33:39], rtol=1e-12)
+    with pytest.raises(NetworkError, match=r"'absent' not found.*wanted some of A, a"):
+        read_network(path, weights=["absent"])
+
+
+def test_constants_are_widened_exactly(tmp_path: Path) -> None:
+    net = read_network(saved(model(), tmp_path))
+    np.testing.assert_array_equal(net.w[:24], NUMBERS["A"].astype(np.float64).ravel())
+    assert not net.w.flags.writeable
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def tampered(change: Callable[[Any], Any], **keys: Any) -> Any:
+    made = model(**keys)
+    change(made)
+    return made
+
+
+def grown(operation: str, *sizes: int) -> Any:
+    """A small file whose values would fill the memory."""
+    nodes = [*HIDDEN, OUTPUT, constant("sizes", np.array(sizes, np.int64)),
+             helper.make_node(operation, [*(["y"] if operation != "ConstantOfShape" else []), "sizes"], ["big"]),
+             helper.make_node("ReduceMax", ["big"], ["top"], keepdims=0),
+             helper.make_node("Add", ["y", "top"], ["end"])]  # fmt: skip
+    return model(nodes, outputs=("end",))
+
+
+def doubling(times: int) -> Any:
+    nodes = [constant("many", np.zeros(1 << 16, np.float32))]
+    for i in range(times):
+        before = "many" if i == 0 else f"c{i - 1}"
+        nodes.append(helper.make_node("Concat", [before] * 16, [f"c{i}"], axis=0))
+    nodes += [helper.make_node("ReduceMax", [f"c{times - 1}"], ["top"], keepdims=0)]
+    return model([*HIDDEN, OUTPUT, *nodes, helper.make_node("Add", ["y", "top"], ["end"])], outputs=("end",))
+
+
+def nested(depth: int) -> Any:
+    made = model([helper.make_node("F0", ["x"], ["v"], domain="mine"), helper.make_node("Tanh", ["v"], ["y"])])
+    for level in range(depth):
+        inner, domain = ("Relu", "") if level == depth - 1 else (f"F{level + 1}", "mine")
+        body = [helper.make_node(inner, ["x" if i == 0 else f"t{i - 1}"], [f"t{i}"], domain=domain) for i in range(10)]
+        imports = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+        made.functions.append(helper.make_function("mine", f"F{level}", ["x"], ["t9"], body, imports))
+    made.opset_import.append(helper.make_opsetid("mine", 1))
+    return made
+
+
+def outside(location: str, **keys: str) -> Any:
+    """A model whose first tensor lies in the file ``location``."""
+
+    def change(made: Any) -> None:
+        tensor = made.graph.initializer[0]
+        tensor.ClearField("raw_data")
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in {"location": location, "offset": "0", "length": "96", **keys}.items():
+            tensor.external_data.add(key=key, value=value)
+
+    return tampered(change)
+
+
+def set_tensor(**fields: Any) -> Any:
+    def change(made: Any) -> None:
+        tensor = made.graph.initializer[0]
+        for field, value in fields.items():
+            if field == "dims":
+                tensor.dims[:] = value
+            elif field == "float_data":
+                tensor.float_data.extend(value)
+            else:
+                setattr(tensor, field, value)
+
+    return tampered(change)
+
+
+BATCH_NORM = helper.make_node("ReduceMean", ["y"], ["mean_y"], axes=[0])
+BAD: dict[str, tuple[Any, str]] = {
+    "empty": (b"", "no operations or no outputs"),
+    "random bytes": (bytes(range(256)) * 9, "not an ONNX model"),
+    "pickle": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os.", "not an ONNX model"),
+    "truncated": (model().SerializeToString()[:200], "not an ONNX model"),
+    "opset 999": (model(opset=999), "opset 999 is not supported"),
+    "opset 5": (model(opset=5), "opset 5 is not supported"),
+    "IR version": (tampered(lambda m: setattr(m, "ir_version", 99)), "IR version"),
+    "foreign domain": (model([*HIDDEN, helper.make_node("FusedGemm", ["z", "B"], ["y"], domain="com.microsoft")]),
+                       "com.microsoft"),
+    "unknown operation": (model([*HIDDEN, helper.make_node("Det", ["z"], ["y"])]), r"node 'y' \(Det\).*not supported"),
+    "control flow": (model([*HIDDEN, helper.make_node("Loop", ["", "z"], ["y"])]), r"\(Loop\).*control flow"),
+    "unknown attribute": (model([*HIDDEN[:1], helper.make_node("Tanh", ["h"], ["y"], slope=2.0)]), "attribute 'slope'"),
+    "wrong number of inputs": (model([helper.make_node("Tanh", ["x", "x"], ["y"])]), "wanted 1 to 1; got 2"),
+    "cycle": (model([helper.make_node("Add", ["x", "y"], ["z"]), helper.make_node("Tanh", ["z"], ["y"])]),
+              "uses 'y' before it is made"),
+    "undefined input": (model([helper.make_node("Add", ["x", "w"], ["y"])]), "uses 'w' before"),
+    "made twice": (model([*HIDDEN, helper.make_node("Tanh", ["h"], ["z"]), OUTPUT]), "makes 'z', which exists already"),
+    "missing output": (model(outputs=("absent",)), "'absent' is never made"),
+    "tensor twice": (tampered(lambda m: m.graph.initializer.append(m.graph.initializer[0])), "is there twice"),
+    "too many bytes": (set_tensor(raw_data=NUMBERS["A"].tobytes() + b"1234"), "wanted 96 bytes; got 100"),
+    "too few bytes": (set_tensor(raw_data=NUMBERS["A"].tobytes()[:-4]), "wanted 96 bytes; got 92"),
+    "negative size": (set_tensor(dims=[-6, -4]), "impossible shape"),
+    "2⁴⁰ elements": (set_tensor(dims=[1 << 20, 1 << 20]), "impossible shape"),
+    "overflowing size": (set_tensor(dims=[1 << 62, 16]), "impossible shape"),
+    "two fields": (set_tensor(float_data=[1.0] * 24), "several fields"),
+    "unknown type": (set_tensor(data_type=999), "type 999"),
+    "NaN weight": (model(numbers={"A": np.full((6, 4), np.nan, np.float32)}), "NaN or infinity"),
+    "shapes that do not fit": (model(numbers={"A": NUMBERS["A"][:, :3].copy()}), r"\(Gemm\)"),
+    "value too large": (grown("Expand", 1 << 20, 1 << 16, 1, 3), "too large"),
+    "tile too large": (grown("Tile", 1 << 30, 1 << 30), "too large"),
+    "constant too large": (grown("ConstantOfShape", 1 << 36), "too large"),
+    "concatenation too large": (doubling(4), "too large"),
+    "functions in functions": (nested(6), "graph is too large"),
+    "frozen batch": (model([*HIDDEN, constant("five", [5, -1]), helper.make_node("Reshape", ["z", "five"], ["f"]),
+                            helper.make_node("Gemm", ["f", "B", "b"], ["y"], transB=1)], batch=5),
+                     "dynamic first axis"),
+    "training mode": (model([*HIDDEN, constant("on", True), constant("p", np.float32(0.5)),
+                             helper.make_node("Dropout", ["z", "p", "on"], ["d"]),
+                             helper.make_node("Gemm", ["d", "B", "b"], ["y"], transB=1)]), "evaluation mode"),
+    "normalised over the batch": (model([*HIDDEN, OUTPUT, BATCH_NORM, helper.make_node("Sub", ["y", "mean_y"], ["e"])],
+                                        outputs=("e",)), "depends on the other points"),
+    "dynamic features": (model(inputs={"x": (TensorProto.FLOAT, ["N", "D"])}), "size of a point is not fixed"),
+    "no batch axis": (model(inputs={"x": (TensorProto.FLOAT, [])}), "no axis of points"),
+    "outside, above": (outside("../secret"), "secret"),
+    "outside, absolute": (outside("/etc/passwd"), "passwd"),
+    "outside, link": (outside("link"), "link"),
+    "outside, hard link": (outside("hard"), "hard"),
+    "outside, NUL": (outside("good\0x"), "good"),
+    "outside, unknown key": (outside("good", colour="red"), "colour"),
+    "outside, past the end": (outside("good", offset="8"), "good"),
+    "outside, negative": (outside("good", offset="-8"), "good"),
+    "outside, wrong length": (outside("good", length="92"), "92"),
+    "outside, missing": (outside("absent"), "absent"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "message"), BAD.values(), ids=BAD)
+def test_what_is_refused(made: Any, message: str, tmp_path: Path) -> None:
+    folder = tmp_path / "inside"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(NUMBERS["A"].tobytes())
+    (folder / "good").write_bytes(NUMBERS["A"].tobytes())
+    (folder / "link").symlink_to(tmp_path / "secret")
+    os.link(tmp_path / "secret", folder / "hard")
+    path = saved(made, folder)
+    with pytest.raises(NetworkError, match=message) as refused:
+        read_network(path)
+    assert str(refused.value).startswith(str(path))
+
+
+def test_the_good_neighbour_of_the_bad_ones(tmp_path: Path) -> None:
+    """The model that the hostile ones are made from is read: they are refused for what is wrong with them."""
+    (tmp_path / "good").write_bytes(NUMBERS["A"].tobytes())
+    assert read_network(saved(outside("good"), tmp_path)).n_weights == 51
+    assert read_network(saved(nested(2), tmp_path)).n_weights == 0
+    for path, message in ((tmp_path, "a folder"), (tmp_path / "absent.onnx", "no such file")):
+        with pytest.raises(NetworkError, match=message):
+            read_network(path)
+
+
+def test_arguments_that_name_nothing(tmp_path: Path) -> None:
+    path = saved(model(), tmp_path)
+    with pytest.raises(NetworkError, match="'absent' is no floating input"):
+        read_network(path, input="absent")
+    with pytest.raises(NetworkError, match="no such floating output"):
+        read_network(path, output="absent")
