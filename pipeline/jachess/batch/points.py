@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
@@ -95,15 +95,22 @@ def open_points(job: Job, network: Network, head: Head | None) -> PointSource:
     inputs, tables = _match_inputs(job, network, problems)
     counts = {path: table.shape[0] for (_, path), table in zip(inputs, tables, strict=True)}
     for (i, path), table in zip(inputs, tables, strict=True):
-        problems += _input_problems(i, path, table)
+        problems += _readable(partial(_input_problems, i, path, table))
     if head is not None and job.targets is not None:
-        problems += _target_problems(job.targets, head, counts)
+        problems += _readable(partial(_target_problems, job.targets, head, counts))
     if len(set(counts.values())) > 1:
         problems.append(f"points: every input needs as many points (got {', '.join(map(str, counts.values()))}).")
     if problems:
         raise PointsError.of(list(dict.fromkeys(problems)))
     targets = job.targets if head is not None else None
     return PointSource(tuple(inputs), targets, next(iter(counts.values())))
+
+
+def _readable(check: Callable[[], list[str]]) -> list[str]:
+    try:
+        return check()
+    except PointsError as error:
+        return [str(error)]
 
 
 def _match_inputs(job: Job, network: Network, problems: list[str]) -> tuple[list[tuple[Input, str]], list[Table]]:
@@ -154,10 +161,7 @@ def _input_problems(i: Input, path: str, table: Table) -> list[str]:
 
 
 def _target_problems(path: str, head: Head, counts: dict[str, int]) -> list[str]:
-    try:
-        table = _table(path, "targets")
-    except PointsError as error:
-        return [str(error)]
+    table = _table(path, "targets")
     if any(count != table.shape[0] for count in counts.values()):
         wanted = next(iter(counts.values()))
         return [f"{path}: wrong number of targets (wanted {wanted}, one a point; got {table.shape[0]})."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from jachess.batch.store import Store, create_store, remove_leftovers
 from jachess.batch.tasks import WorkerContext
 from jachess.batch.verdict import Verdict
 from jachess.batch.window import Block, compute_blocks
-from jachess.errors import IncompleteError, PlanError, StoreError
+from jachess.errors import IncompleteError, JobError, PlanError, StoreError
 
 REBUILDS = 3
 """How often a lost cluster is started again."""
@@ -73,6 +74,7 @@ def run_job(job: Job) -> Outcome:
         If blocks are missing in the end; the same call resumes.
     """
     started, path = time.monotonic(), Path(job.out)
+    fresh = not path.exists()
     prepared = plan_job(job)
     _check_folder(path)
     with Lock(path):
@@ -85,7 +87,12 @@ def run_job(job: Job) -> Outcome:
             check_disk(store.plan, path, disk_bytes(store.plan) * (total - len(missing)) // total)
             store.sweep()
             store.update_attributes({"state": "running"})
-            _compute(prepared, store, missing)
+            try:
+                _compute(prepared, store, missing)
+            except JobError:  # no workers are to be had: refused, so nothing may be left behind
+                if fresh and len(_missing(store)) == total:
+                    shutil.rmtree(path)
+                raise
         verdict = seal(store) if missing or store.attributes["state"] == "running" else verdict_of(store)
         return Outcome(path, store.plan, verdict, total, len(missing), time.monotonic() - started)
 

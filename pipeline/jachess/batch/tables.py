@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,16 @@ def open_table(path: str, key: str | None = None) -> Table:
         raise PointsError(f"{path}: holds no numbers (wanted integers or floating numbers; got {table.dtype}).")
     if not table.shape:
         raise PointsError(f"{path}: holds a single number (wanted one row a point).")
-    return table
+    return replace(table, read=partial(_read, path, table.read))
+
+
+def _read(path: str, read: Callable[[int, int], Array], start: int, stop: int) -> Array:
+    try:
+        return read(start, stop)
+    except Exception as error:  # as in `open_table`: damage may show only further down in the file
+        raise PointsError(
+            f"{path}: rows {start} to {stop} cannot be read ({type(error).__name__}: {error})."
+        ) from error
 
 
 def _npy(path: str, key: str | None) -> Table:
