@@ -102,7 +102,7 @@ def _indices(plan: Plan, dimension: str, length: int, text: str | None) -> Array
             for name, shape, offset in plan.weights:
                 if text == name or (text.startswith(name + "[") and text.endswith("]")):
                     tensor = np.arange(math.prod(shape)).reshape(shape) + offset
-                    return np.atleast_1d(tensor[_subscript(text[len(name) :])]).ravel()
+                    return np.ravel(tensor[_subscript(text[len(name) :])])
         chosen = [np.arange(length)[_part(part)] for part in text.split(",")]
         return np.concatenate([np.atleast_1d(part) for part in chosen])
     except (IndexError, ValueError) as error:

@@ -60,7 +60,7 @@ def _mod(call: Call) -> Array:
 def _product(call: Call) -> Array:
     axes = integers(call, 1, "axes")
     keep = bool(call.attributes["keepdims"])
-    return np.asarray(np.prod(call.x, axis=None if axes is None else tuple(axes), keepdims=keep, dtype=call.x.dtype))
+    return np.asarray(np.multiply.reduce(call.x, axis=None if axes is None else tuple(axes), keepdims=keep))
 
 
 def _constant(call: Call) -> Array:
