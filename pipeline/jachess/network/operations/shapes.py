@@ -58,9 +58,10 @@ def _mod(call: Call) -> Array:
 
 
 def _product(call: Call) -> Array:
-    axes = integers(call, 1, "axes")
-    keep = bool(call.attributes["keepdims"])
-    return np.asarray(np.multiply.reduce(call.x, axis=None if axes is None else tuple(axes), keepdims=keep))
+    given = integers(call, 1, "axes")
+    axes = tuple(range(call.x.ndim)) if given is None else tuple(given)
+    product = np.multiply.reduce(call.x, axis=axes, keepdims=True)
+    return np.asarray(product if call.attributes["keepdims"] else np.squeeze(product, axis=axes))
 
 
 def _constant(call: Call) -> Array:
