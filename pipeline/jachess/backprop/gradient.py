@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from jachess.backprop.diagonal import Tangent, dense
 from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array
@@ -41,10 +44,10 @@ def output_errors(head: Head, state: State, targets: Array) -> dict[str, Array]:
     return {network.output: delta.reshape(state.values[network.output].shape)}
 
 
-def output_responses(head: Head, state: State, targets: Array, tangents: dict[str, Array]) -> dict[str, Array]:
+def output_responses(head: Head, state: State, targets: Array, tangents: Mapping[str, Tangent]) -> dict[str, Array]:
     """R{δ} = A ȧ of the outputs, with which the second backpropagation starts."""
     network = head.network
-    tangent = tangents.get(network.output)
+    tangent = dense(tangents.get(network.output))
     if tangent is None:
         return {}
     rows = tangent.reshape(len(tangent), state.n_points, network.n_outputs)

@@ -16,26 +16,31 @@ Hessian-vector products with unit vectors.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from jachess.backprop.diagonal import Diagonal, Tangent
 from jachess.backprop.gradient import output_errors, output_responses
 from jachess.backprop.propagation import (
     Chunks,
     Points,
     State,
     forward,
+    points_last,
     pull_cotangents,
     pull_tangents_of_cotangents,
     push_tangents,
 )
-from jachess.backprop.r_operator import perturbed_gradients, rows_at_once
+from jachess.backprop.r_operator import perturbed_gradients
 from jachess.backprop.tile import Tile, make_tiles
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
+
+PERTURBED = 1 << 20
+"""Elements of the tangents of all values that are held at once; more units are perturbed in groups."""
 
 _UNIT_VECTORS = 64
 """Rows that go through the R-operator together."""
@@ -59,13 +64,13 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     """
     layers, others = find_layers(head.network)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
-    tiles = make_tiles(layers, head.network.n_weights, rows, columns)
+    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype)
     if tiles:
-        _accumulate(head, chunks, tiles)
+        accumulate(tiles, perturbations(head, chunks))
         for tile in tiles:
             tile.scatter(block)
     for weight in others:
-        _insert_products(head, chunks, weight, rows, columns, block)
+        insert_products(head, chunks, weight, rows, columns, block)
     return block
 
 
@@ -82,57 +87,61 @@ def hessian_strip(head: Head, chunks: Chunks, rows: slice) -> Array:
     return strip
 
 
-def _accumulate(head: Head, chunks: Chunks, tiles: Sequence[Tile]) -> None:
+def accumulate(tiles: Sequence[Tile], all_points: Iterable[Perturbations]) -> None:
+    """Sum the tiles over chunks of points."""
+    for number, points in enumerate(all_points):
+        for layer in {id(tile.first): tile.first for tile in tiles}.values():
+            points.add_to([tile for tile in tiles if tile.first is layer], first=number == 0)
+
+
+def perturbations(head: Head, chunks: Chunks) -> Iterator[Perturbations]:
+    """Forward propagation and backpropagation of each chunk of points."""
     for points, targets in chunks():
-        passes = _Passes(head, points, head.targets(targets))
-        for layer, partners in _by_perturbed_layer(tiles):
-            for units, tangents, responses in passes.perturb(layer, partners):
-                for tile in partners:
-                    tile.add(passes.state.values, passes.delta, tangents, responses, units)
+        yield Perturbations(head, points, head.targets(targets))
 
 
-def _by_perturbed_layer(tiles: Sequence[Tile]) -> list[tuple[Layer, list[Tile]]]:
-    layers = {id(tile.first): tile.first for tile in tiles}
-    return [(layer, [tile for tile in tiles if tile.first is layer]) for layer in layers.values()]
-
-
-class _Passes:
-    """Forward propagation and backpropagation of some points, and their perturbations."""
+class Perturbations:
+    """Forward propagation and backpropagation of some points, and how both respond to perturbed pre-activations."""
 
     def __init__(self, head: Head, points: Points, targets: Array) -> None:
         self.head, self.targets = head, targets
-        self.state: State = forward(head.network, points)
+        self.state: State = forward(head.network, points_last(points))
         names = [weight.name for weight in head.network.weights]
-        self.active = descendants(head.network, names)
         start = output_errors(head, self.state, targets)
-        self.delta = pull_cotangents(head.network, self.state, start, self.active)
+        self.delta = pull_cotangents(head.network, self.state, start, descendants(head.network, names))
+        self._inputs: dict[tuple[tuple[str, int], ...], Array] = {}
 
-    def perturb(
-        self, layer: Layer, tiles: Sequence[Tile]
-    ) -> Iterator[tuple[Array, dict[str, Array], dict[str, Array]]]:
-        """Groups of units of ``layer``, with tangents G and responses R to unit perturbations of each.
-
-        Yields
-        ------
-        units : int array (J,)
-        tangents, responses : dict of value to array (J, n, *shape)
-        """
-        network = self.head.network
-        wanted = sorted({int(unit) for tile in tiles for unit in tile.first_units})
+    def add_to(self, tiles: Sequence[Tile], *, first: bool) -> None:
+        """Perturb the units of the layer that these tiles share, and add what comes of it to the tiles."""
+        wanted = np.unique(np.concatenate([tile.first_units for tile in tiles]))
         targets = {tile.second.pre_activation for tile in tiles}
-        group = rows_at_once(self.state)
-        width = layer.indices.shape[1]
+        group = max(1, PERTURBED // self.state.n_elements)
         for start in range(0, len(wanted), group):
-            units = np.array(wanted[start : start + group])
-            unit_vectors = np.eye(width)[units][:, None, :]
-            seeds = {layer.pre_activation: np.repeat(unit_vectors, self.state.n_points, axis=1)}
-            tangents = push_tangents(network, self.state, seeds)
-            begin = output_responses(self.head, self.state, self.targets, tangents)
-            responses = pull_tangents_of_cotangents(network, self.state, tangents, self.delta, begin, targets)
-            yield units, tangents, responses
+            units = wanted[start : start + group]
+            tangents, responses = self._perturb(tiles[0].first, units, targets)
+            for tile in tiles:
+                name = tile.second.pre_activation
+                delta, inputs = self.delta.get(name), (self._fed(tile.first), self._fed(tile.second))
+                tile.add(units, inputs, None if delta is None else delta.T, tangents, responses.get(name), first=first)
+
+    def _perturb(self, layer: Layer, units: Array, targets: set[str]) -> tuple[dict[str, Tangent], dict[str, Array]]:
+        """Tangents G and responses R (units, n, width) to a unit perturbation of each unit's pre-activation."""
+        network = self.head.network
+        ones = np.ones_like(self.state.values[layer.pre_activation])[None]
+        tangents = push_tangents(network, self.state, {layer.pre_activation: Diagonal(ones, units)})
+        begin = output_responses(self.head, self.state, self.targets, tangents)
+        return tangents, pull_tangents_of_cotangents(network, self.state, tangents, self.delta, begin, targets)
+
+    def _fed(self, layer: Layer) -> Array:
+        """What feeds a layer, (ΣI, n), with a row of ones for each bias."""
+        if layer.inputs not in self._inputs:
+            dtype, n_points = self.head.network.w.dtype, self.state.n_points
+            parts = [self.state.values[name].T if name else np.ones((1, n_points), dtype) for name, _ in layer.inputs]
+            self._inputs[layer.inputs] = np.concatenate(parts)
+        return self._inputs[layer.inputs]
 
 
-def _insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array) -> None:
+def insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array) -> None:
     """Rows and columns of a tensor that is in no layer, by the R-operator with unit vectors."""
     for span, across, target in ((rows, columns, block), (columns, rows, block.T)):
         start, stop = max(span.start, weight.offset), min(span.stop, weight.slice.stop)

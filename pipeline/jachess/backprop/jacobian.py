@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from jachess.backprop.cuts import Bracket, Cut, bracket_of, cheapest, find_cuts
+from jachess.backprop.diagonal import dense
 from jachess.backprop.propagation import Points, State, forward, pull_cotangents, push_tangents
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
@@ -102,7 +103,7 @@ def _push(network: Network, state: State, cuts: list[Cut], ends: tuple[int, int]
     start, end = cuts[ends[0]].value, cuts[ends[1]].value
     seeds = jacobian.transpose(2, 0, 1).reshape(-1, *state.values[start].shape)
     tangents = push_tangents(network, state, {start: seeds}, until=end)
-    return _moved(tangents.get(end), len(seeds), state.n_points, cuts[ends[1]].width).transpose(0, 2, 1)
+    return _moved(dense(tangents.get(end)), len(seeds), state.n_points, cuts[ends[1]].width).transpose(0, 2, 1)
 
 
 def _pull(network: Network, state: State, cuts: list[Cut], ends: tuple[int, int], jacobian: Array) -> Array:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
 from jachess.network.evaluation import call_of, evaluate
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
@@ -38,6 +39,11 @@ class State:
     calls: tuple[Call, ...]
     n_points: int
 
+    @property
+    def n_elements(self) -> int:
+        """Elements of all values together."""
+        return sum(output.size for call in self.calls for output in call.outputs)
+
     def outputs(self, network: Network) -> Array:
         """The outputs (n, K)."""
         return self.values[network.output].reshape(self.n_points, network.n_outputs)
@@ -57,14 +63,23 @@ def outputs(network: Network, points: Points, w: Array | None = None) -> Array:
     return forward(network, points, w).outputs(network)
 
 
+def points_last(points: Points) -> Points:
+    """The same points, lying in memory with the axis of points last: (n, units) as units of n numbers each.
+
+    Every operation keeps that order, so that whatever has to be summed over points is a product of matrices at once.
+    """
+    return tuple(np.asfortranarray(array) if array.ndim == 2 else array for array in points)
+
+
 def push_tangents(
-    network: Network, state: State, seeds: Mapping[str, Array], until: str | None = None
-) -> dict[str, Array]:
+    network: Network, state: State, seeds: Mapping[str, Tangent], until: str | None = None
+) -> dict[str, Tangent]:
     """Tangents (rows, *shape) of all values that depend on the seeded ones.
 
     Parameters
     ----------
     seeds : mapping of value to tangents (rows, *shape)
+        Those of unit perturbations may be `Diagonal`; they stay so as long as they meet elementwise operations.
     until : str, optional
         Stop when this value has its tangents.
     """
@@ -73,11 +88,21 @@ def push_tangents(
         if until in tangents:
             break
         incoming = tuple(tangents.get(name) for name in node.inputs)
-        rule = TABLE[node.operation].tangent
-        if rule is None or all(tangent is None for tangent in incoming):
+        record = TABLE[node.operation]
+        if record.tangent is None or not _some(incoming):
             continue
+        diagonal = common(record, call, incoming)
         with np.errstate(all="ignore"):
-            _add(tangents, node.outputs, rule(call, incoming))
+            if diagonal is None:
+                made: tuple[Tangent | None, ...] = record.tangent(call, tuple(dense(tangent) for tangent in incoming))
+            else:
+                made = tuple(
+                    None if values is None else Diagonal(values, diagonal[1])
+                    for values in record.tangent(call, diagonal[0])
+                )
+        tangents.update(
+            {name: tangent for name, tangent in zip(node.outputs, made, strict=True) if tangent is not None}
+        )
     return tangents
 
 
@@ -106,7 +131,7 @@ def pull_cotangents(
 def pull_tangents_of_cotangents(
     network: Network,
     state: State,
-    tangents: Mapping[str, Array],
+    tangents: Mapping[str, Tangent],
     cotangents: Mapping[str, Array],
     seeds: Mapping[str, Array],
     targets: Collection[str],
@@ -139,15 +164,27 @@ def pull_tangents_of_cotangents(
                 if any(response is not None for response in arriving):
                     _add(responses, node.inputs, record.cotangent(call, arriving, flags))
                 if record.curvature is not None and _some(pushed) and _some(delta):
-                    _add(responses, node.inputs, record.curvature(call, pushed, delta, flags))
+                    diagonal = common(record, call, pushed)
+                    if diagonal is None:
+                        spelled = tuple(dense(tangent) for tangent in pushed)
+                        _add(responses, node.inputs, record.curvature(call, spelled, delta, flags))
+                    else:
+                        curved = record.curvature(call, diagonal[0], delta, flags)
+                        _add_diagonals(responses, node.inputs, curved, diagonal[1])
         for name in node.outputs:
             if name not in targets:
                 responses.pop(name, None)
     return {name: response for name, response in responses.items() if name in targets}
 
 
-def _some(arrays: Iterable[Array | None]) -> bool:
-    return any(array is not None for array in arrays)
+def _some(tangents: Iterable[Tangent | None]) -> bool:
+    return any(tangent is not None for tangent in tangents)
+
+
+def _add_diagonals(sums: dict[str, Array], names: Iterable[str], terms: Iterable[Array | None], units: Array) -> None:
+    for name, term in zip(names, terms, strict=True):
+        if term is not None and name:
+            sums[name] = Diagonal(term, units).added_to(sums.get(name))
 
 
 def _add(sums: dict[str, Array], names: Iterable[str], terms: Iterable[Array | None]) -> None:

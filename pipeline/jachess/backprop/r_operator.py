@@ -49,4 +49,4 @@ def perturbed_gradients(head: Head, chunks: Chunks, seeds: Mapping[str, Array]) 
 
 def rows_at_once(state: State) -> int:
     """How many rows a pass takes at once, so that the tangents of all values stay within `ELEMENTS`."""
-    return max(1, ELEMENTS // sum(output.size for call in state.calls for output in call.outputs))
+    return max(1, ELEMENTS // state.n_elements)

@@ -1,159 +1,229 @@
-"""The part of a Hessian block that two layers share: sums over points as matrix products."""
+"""The part of a Hessian block that two layers share: Σ_n z_i ( R_jk z_p + δ_k G_jp )."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from jachess.backprop.contraction import Contraction, pair_places
+from jachess.backprop.diagonal import Diagonal, Tangent
+from jachess.backprop.places import Rectangle, rectangles, window
 from jachess.network.graph import Array
 from jachess.network.layers import CONSTANT, Indices, Layer
 
-_PAIRS = 1 << 13
-"""Products z_i z_p of one point that are held at once, so that a chunk of them stays near the cache."""
-
-_PRODUCTS = 1 << 20
-"""Elements of one product of matrices, before it is added to the sums."""
-
-Places = NDArray[np.int64]
+FINISHED = 1 << 17
+"""Elements of finished sums that are brought to their places at once: what stays in cache on the way."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where weights of the two layers lie in the block; −1 where they do not.
+    """Where the weights of the two layers lie in the block.
 
     Attributes
     ----------
-    first, second : int arrays (I, J) and (P, K)
-        Row and column (or, transposed, column and row) of each weight of the tile.
-    transposed : bool
-        The first layer's weights are the block's columns.
+    first, second : lists of Rectangle
+        Rows and columns of the block; if `transposed`, columns and rows.
     """
 
-    first: Places
-    second: Places
+    first: list[Rectangle]
+    second: list[Rectangle]
     transposed: bool
 
 
 class Tile:
-    """Σ_n z_i (R_jk z_p + δ_k G_jp) for some units and inputs of two layers, the first not behind the second.
+    """The sums for some units j and inputs i of one layer, and some units k and inputs p of another or the same.
+
+    Within one layer R_jk is symmetric, as z_i z_p is, and G is zero: where the columns begin with the rows, only pairs
+    with k ≥ j and with p ≥ i are computed, a quarter of the work. Where the second layer is fed by mere functions of
+    the first one's activations, G is diagonal and its term a cheap product.
+
+    Parameters
+    ----------
+    first, second : Layer
+        The first is not behind the second.
+    first_places, second_places : int arrays (I, J) and (P, K)
+        Places in the block, or CONSTANT, of the weights of each layer; what has none is not computed.
 
     Attributes
     ----------
     first_units, first_inputs, second_units, second_inputs : int arrays (J,), (I,), (K,), (P,)
-        The rectangle of units and inputs that is computed.
-    sums : array (J, K, I, P)
     """
 
-    def __init__(self, first: Layer, second: Layer, row_places: Places, column_places: Places) -> None:
-        self.first, self.second = first, second
-        a, b = row_places != CONSTANT, column_places != CONSTANT
-        self.first_inputs, self.first_units = np.flatnonzero(a.any(axis=1)), np.flatnonzero(a.any(axis=0))
-        self.second_inputs, self.second_units = np.flatnonzero(b.any(axis=1)), np.flatnonzero(b.any(axis=0))
-        self.places: list[Place] = []
-        self.add_place(row_places, column_places, transposed=False)
-        shape = (
-            len(self.first_units),
-            len(self.second_units),
+    def __init__(
+        self, first: Layer, second: Layer, first_places: Indices, second_places: Indices, dtype: np.dtype[Any]
+    ) -> None:
+        self.first, self.second, self.dtype = first, second, dtype
+        self.first_inputs, self.first_units = _occupied(first_places)
+        self.second_inputs, self.second_units = _occupied(second_places)
+        same = first is second
+        self._packed = same and _begins_with(self.second_units, self.first_units)
+        self._pairs = pair_places(len(self.first_units), len(self.second_units), packed=self._packed)
+        self._responses = Contraction(
+            int(self._pairs.max()) + 1,
             len(self.first_inputs),
             len(self.second_inputs),
+            dtype,
+            packed=same and _begins_with(self.second_inputs, self.first_inputs),
         )
-        self.sums = np.zeros(shape)
+        self._tangents: dict[str, Contraction] = {}
+        self._diagonals: dict[str, Array] = {}
+        self._responded = False
+        self.places: list[Place] = []
 
-    def covers(self, first: Places, second: Places) -> bool:
-        """Whether all these weights of the two layers are inside the rectangle."""
-        a, b = first != CONSTANT, second != CONSTANT
-        return bool(
-            np.isin(np.flatnonzero(a.any(axis=1)), self.first_inputs).all()
-            and np.isin(np.flatnonzero(a.any(axis=0)), self.first_units).all()
-            and np.isin(np.flatnonzero(b.any(axis=1)), self.second_inputs).all()
-            and np.isin(np.flatnonzero(b.any(axis=0)), self.second_units).all()
-        )
+    def covers(self, first_places: Indices, second_places: Indices) -> bool:
+        """Whether all these weights of the two layers are among those that are computed."""
+        inputs, units = _occupied(first_places)
+        others, outer = _occupied(second_places)
+        parts = (units, self.first_units), (inputs, self.first_inputs), (outer, self.second_units)
+        return all(bool(np.isin(a, b).all()) for a, b in (*parts, (others, self.second_inputs)))
 
-    def add_place(self, first: Places, second: Places, *, transposed: bool) -> None:
-        """Let the sums go to one more place of the block."""
-        inside_first = first[np.ix_(self.first_inputs, self.first_units)]
-        inside_second = second[np.ix_(self.second_inputs, self.second_units)]
-        self.places.append(Place(inside_first, inside_second, transposed))
+    def add_place(self, first_places: Indices, second_places: Indices, *, transposed: bool) -> None:
+        """Let the sums go to a place of the block, or to one more."""
+        rows = rectangles(first_places[np.ix_(self.first_inputs, self.first_units)])
+        columns = rectangles(second_places[np.ix_(self.second_inputs, self.second_units)])
+        self.places.append(Place(rows, columns, transposed))
 
     def add(
         self,
-        values: Mapping[str, Array],
-        delta: Mapping[str, Array],
-        tangents: Mapping[str, Array],
-        responses: Mapping[str, Array],
         units: Array,
+        inputs: Sequence[Array],
+        delta: Array | None,
+        tangents: Mapping[str, Tangent],
+        response: Array | None,
+        *,
+        first: bool,
     ) -> None:
-        """Add the sum over a chunk of n points, for those units j that are among ``units`` (perturbed together).
+        """Add the sum over a chunk of n points, for the units j that have been perturbed together.
 
         Parameters
         ----------
-        values, delta : mapping of value to (n, width)
-        tangents, responses : mapping of value to (len(units), n, width)
+        units : int array (J',)
+        inputs : arrays (ΣI, n) and (ΣP, n)
+            What feeds the two layers, biases counted.
+        delta : array (K, n), or None
+            Errors of the second layer's units.
+        tangents : mapping of value to (J', n, width)
+        response : array (J', n, K), or None
+            Responses of those errors.
+        first : bool
+            This is the first chunk.
         """
         mine = np.flatnonzero(np.isin(self.first_units, units))
-        theirs = np.searchsorted(units, self.first_units[mine])
         if not len(mine):
             return
-        n_points = len(next(iter(delta.values())))
-        z_first = _inputs(self.first, values, n_points)[:, self.first_inputs]
-        z_second = _inputs(self.second, values, n_points)[:, self.second_inputs]
-        response = responses.get(self.second.pre_activation)
+        chosen = np.searchsorted(units, self.first_units[mine])
+        span, z_first = slice(int(mine[0]), int(mine[-1]) + 1), _part(inputs[0], self.first_inputs)
         if response is not None:
-            r = response[theirs][:, :, self.second_units].transpose(0, 2, 1)
-            _contract(self.sums, mine, r, z_first, z_second)
-        g = _input_tangents(self.second, tangents, self.second_inputs, theirs)
-        error = delta.get(self.second.pre_activation)
-        if g is not None and error is not None:
-            # the same contraction with the roles of (k, p) exchanged: Σ_n G_jp (z_i δ_k)
-            swapped = self.sums.transpose(0, 3, 2, 1)
-            _contract(swapped, mine, g.transpose(0, 2, 1), z_first, error[:, self.second_units])
+            factors = self._factors(_part(response.swapaxes(1, 2), chosen), span)
+            start = int(self._pairs[span.start, span.start if self._packed else 0])
+            rows = slice(start, start + len(factors))
+            self._responses.add(rows, factors, z_first, _part(inputs[1], self.second_inputs), first=first)
+            self._responded = True
+        if delta is not None:
+            self._add_tangents(span, chosen, z_first, _part(delta, self.second_units), tangents, first=first)
+
+    def _factors(self, response: Array, span: slice) -> Array:
+        """R_jk (pairs of j and k, n), of which only those with k ≥ j if the tile is packed."""
+        if not self._packed:
+            return _part(response, self.second_units, axis=1).reshape(-1, response.shape[2])
+        return np.concatenate(
+            [_part(rows, self.second_units[j:]) for j, rows in zip(range(span.start, span.stop), response, strict=True)]
+        )
+
+    def _add_tangents(
+        self, span: slice, chosen: Array, z_first: Array, delta: Array, tangents: Mapping[str, Tangent], *, first: bool
+    ) -> None:
+        n_units, n_second, n_first, _ = self._shape()
+        for source, inputs, _ in self._sources():
+            tangent = tangents.get(source)
+            if isinstance(tangent, Diagonal):  # δ_k G_jp z_i is not zero only for p = j
+                factors = (_part(tangent.rows(), chosen)[:, None] * delta).reshape(-1, delta.shape[1])
+                sums = self._diagonals.setdefault(source, np.zeros((n_units, n_second, n_first), self.dtype))
+                sums[span] += (factors @ z_first.T).reshape(-1, n_second, n_first)
+            elif tangent is not None:
+                if source not in self._tangents:
+                    self._tangents[source] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
+                factors = _part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1).reshape(-1, delta.shape[1])
+                rows = slice(span.start * len(inputs), span.stop * len(inputs))
+                self._tangents[source].add(rows, factors, z_first, delta, first=first)
 
     def scatter(self, block: Array) -> None:
         """Add the finished sums to their places in the block."""
-        for place in self.places:
-            target = block.T if place.transposed else block
-            columns = place.second.T.ravel()  # (K, P)
-            kept = np.flatnonzero(columns != CONSTANT)
-            for j in range(len(self.first_units)):
-                rows = place.first[:, j]
-                chosen = np.flatnonzero(rows != CONSTANT)
-                part = self.sums[j].transpose(1, 0, 2).reshape(len(self.first_inputs), -1)
-                target[np.ix_(rows[chosen], columns[kept])] += part[np.ix_(chosen, kept)]
+        for units, sums in self._finished():
+            for place in self.places:
+                target = block.T if place.transposed else block
+                for rows in place.first:
+                    start, stop = max(rows.units.start, units.start), min(rows.units.stop, units.stop)
+                    for columns in place.second if start < stop else ():
+                        mine = slice(start - units.start, stop - units.start)
+                        part = sums[mine, columns.units, rows.inputs, columns.inputs].transpose(0, 2, 1, 3)
+                        window(target, rows, columns)[start - rows.units.start : stop - rows.units.start] += part
+
+    def _finished(self) -> Iterator[tuple[slice, Array]]:
+        """The sums (J', K, I, P), some units j at a time."""
+        n_units, *shape = self._shape()
+        step = max(1, FINISHED // math.prod(shape))
+        pairs = self._responses.all_pairs().ravel()
+        for start in range(0, n_units, step):
+            units = slice(start, min(start + step, n_units))
+            if not self._responded:
+                sums = np.zeros((units.stop - start, *shape), self.dtype)
+            elif self._packed or self._responses.packed:
+                rows = self._responses.sums[self._pairs[units].ravel()]
+                sums = np.take(rows, pairs, axis=1, mode="clip").reshape(-1, *shape)
+            else:
+                sums = self._responses.sums.reshape(n_units, *shape)[units]
+            self._add_finished_tangents(units, sums)
+            yield units, sums
+
+    def _add_finished_tangents(self, units: slice, sums: Array) -> None:
+        for source, inputs, positions in self._sources():
+            if source in self._tangents:
+                found = self._tangents[source].sums
+                shape = (len(self.first_units), len(inputs), len(self.first_inputs), len(self.second_units))
+                sums[..., positions] += found.reshape(shape)[units].transpose(0, 3, 2, 1)
+            if source in self._diagonals:
+                for j in range(units.start, units.stop):
+                    for p in np.flatnonzero(inputs == self.first_units[j]):
+                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[source][j]
+
+    def _sources(self) -> Iterator[tuple[str, Indices, slice]]:
+        """The values that feed the second layer: which of their elements are wanted, and where these lie among p."""
+        start = 0
+        for source, width in self.second.inputs:
+            first, last = np.searchsorted(self.second_inputs, (start, start + width))
+            if first < last:
+                yield source, self.second_inputs[first:last] - start, slice(int(first), int(last))
+            start += width
+
+    def _shape(self) -> tuple[int, int, int, int]:
+        return len(self.first_units), len(self.second_units), len(self.first_inputs), len(self.second_inputs)
 
 
-def _contract(sums: Array, mine: Array, factor: Array, left: Array, right: Array) -> None:
-    """sums[j, b, i, c] += Σ_n factor[j, b, n] left[n, i] right[n, c] for j in ``mine``, as products of matrices."""
-    step = max(1, _PAIRS // max(1, right.shape[1]))
-    for start in range(0, left.shape[1], step):
-        part = left[:, start : start + step]
-        pairs = (part[:, :, None] * right[:, None, :]).reshape(len(left), -1)
-        group = max(1, _PRODUCTS // max(1, factor.shape[1] * pairs.shape[1]))
-        for first in range(0, len(mine), group):
-            some = factor[first : first + group]
-            product = np.matmul(some, pairs).reshape(*some.shape[:2], part.shape[1], right.shape[1])
-            sums[mine[first : first + group], :, start : start + step] += product
+def _occupied(places: Indices) -> tuple[Indices, Indices]:
+    """Inputs and units with any weight that has a place."""
+    valid = places != CONSTANT
+    return np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
 
 
-def _inputs(layer: Layer, values: Mapping[str, Array], n_points: int) -> Array:
-    """Z (n, ΣI) of a layer, with a column of ones for each bias."""
-    parts = [values[name] if name else np.ones((n_points, 1)) for name, _ in layer.inputs]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+def _begins_with(longer: Indices, shorter: Indices) -> bool:
+    return len(longer) >= len(shorter) and bool((longer[: len(shorter)] == shorter).all())
 
 
-def _input_tangents(layer: Layer, tangents: Mapping[str, Array], inputs: Array, rows: Array) -> Array | None:
-    """G (J, n, P) of the chosen inputs of a layer; None where all are zero."""
-    found = [tangents[name] for name, _ in layer.inputs if name in tangents]
-    if not found:
-        return None
-    lead = (len(rows), found[0].shape[1])
-    parts = [tangents[name][rows] if name in tangents else np.zeros((*lead, width)) for name, width in layer.inputs]
-    return np.concatenate(parts, axis=2)[:, :, inputs]
+def _part(array: Array, indices: Indices, axis: int = 0) -> Array:
+    """The chosen elements of an axis: a view if they are neighbours."""
+    if len(indices) and indices[-1] - indices[0] == len(indices) - 1:
+        return array[(slice(None),) * axis + (slice(int(indices[0]), int(indices[-1]) + 1),)]
+    return np.take(array, indices, axis=axis)
 
 
-def make_tiles(layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice) -> list[Tile]:
+def make_tiles(
+    layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any]
+) -> list[Tile]:
     """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
     row_of, column_of = _places(n_weights, rows), _places(n_weights, columns)
     tiles: list[Tile] = []
@@ -162,28 +232,50 @@ def make_tiles(layers: Sequence[Layer], n_weights: int, rows: slice, columns: sl
             found: Tile | None = None
             a, b = _look_up(row_of, first.indices), _look_up(column_of, second.indices)
             if (a != CONSTANT).any() and (b != CONSTANT).any():
-                found = Tile(first, second, a, b)
+                found = Tile(first, second, a, b, dtype)
+                found.add_place(a, b, transposed=False)
                 tiles.append(found)
             if first is second:
                 continue
             a, b = _look_up(column_of, first.indices), _look_up(row_of, second.indices)
             if (a == CONSTANT).all() or (b == CONSTANT).all():
                 continue
-            if found is not None and found.covers(a, b):
-                found.add_place(a, b, transposed=True)
-            else:
-                found = Tile(first, second, a, b)
-                found.places.clear()
-                found.add_place(a, b, transposed=True)
+            if found is None or not found.covers(a, b):
+                found = Tile(first, second, a, b, dtype)
                 tiles.append(found)
+            found.add_place(a, b, transposed=True)
     return tiles
 
 
-def _places(n_weights: int, span: slice) -> Places:
+def unit_tiles(layers: Sequence[Layer], number: int, units: slice, dtype: np.dtype[Any]) -> list[Tile]:
+    """The tiles of some units of one layer with the layers behind it, for the whole matrix, both triangles."""
+    first, tiles = layers[number], []
+    rows = _only(first.indices, units)
+    for second in layers[number:]:
+        columns = second.indices
+        if second is first:
+            columns = _only(columns, slice(units.start, columns.shape[1]))
+        tile = Tile(first, second, rows, columns, dtype)
+        tile.add_place(rows, columns, transposed=False)
+        if second is first:
+            columns = _only(columns, slice(units.stop, columns.shape[1]))  # among themselves they are both ways there
+        if (columns != CONSTANT).any():
+            tile.add_place(rows, columns, transposed=True)
+        tiles.append(tile)
+    return tiles
+
+
+def _only(indices: Indices, units: slice) -> Indices:
+    chosen = np.full_like(indices, CONSTANT)
+    chosen[:, units] = indices[:, units]
+    return chosen
+
+
+def _places(n_weights: int, span: slice) -> Indices:
     places = np.full(n_weights, CONSTANT, np.int64)
     places[span] = np.arange(span.stop - span.start)
     return places
 
 
-def _look_up(places: Places, indices: Indices) -> Places:
+def _look_up(places: Indices, indices: Indices) -> Indices:
     return np.where(indices == CONSTANT, CONSTANT, places[indices])

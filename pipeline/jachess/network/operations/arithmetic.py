@@ -84,6 +84,7 @@ def broadcasting(
         sides=None if sides is None else lambda call: sides(operands(call)),
         attributes=attributes or {},
         weights=weights,
+        elementwise=True,
     )
 
 
@@ -214,6 +215,7 @@ WHERE = Operation(
     _where_tangent,
     _where_cotangent,
     sides=lambda call: np.broadcast_to(operands(call)[0], call.y.shape),
+    elementwise=True,
 )
 
 
@@ -248,4 +250,5 @@ CLIP = Operation(
     lambda call, dx: (None if dx[0] is None else _inside(call) * dx[0],),
     _clip_cotangent,
     sides=_clip_sides,
+    elementwise=True,
 )

@@ -57,6 +57,7 @@ def unary(
         curvature if f2 is not None else None,
         sides=None if sides is None else lambda call: sides(call.x, call.attributes),
         attributes=attributes or {},
+        elementwise=True,
     )
 
 

@@ -10,10 +10,20 @@ from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wa
 
 
 def matrix_product(a: Array, b: Array) -> Array:
-    """A b for rows a (…, m, k) and b (k, n) or (…, k, n); rows of a single matrix b are one product."""
-    if b.ndim == 2 and a.ndim > 2:
-        return np.asarray((a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[-1]))
-    return np.asarray(a @ b)
+    """A b for rows a (…, m, k) and b (k, n) or (…, k, n).
+
+    Rows of a single matrix b are one product, and the result lies in memory as a does: with the points last if they
+    are last there (see `jachess.backprop.propagation.points_last`), with the rows of a point together if they are.
+    """
+    if b.ndim != 2 or a.ndim < 2:
+        return np.asarray(a @ b)
+    if a.strides[-2] == a.itemsize and a.shape[-1] > 1:
+        lying = np.empty((*a.shape[:-2], b.shape[1], a.shape[-2]), np.result_type(a, b)).swapaxes(-1, -2)
+        return np.matmul(a, b, out=lying)
+    order = [*np.argsort([-abs(stride) for stride in a.strides[:-1]], kind="stable"), a.ndim - 1]
+    moved = a.transpose(order)
+    product = (moved.reshape(-1, a.shape[-1]) @ b).reshape(*moved.shape[:-1], b.shape[1])
+    return product.transpose(np.argsort(order))
 
 
 def _transposed(matrix: Array) -> Array:
@@ -27,6 +37,10 @@ def _gemm_operands(call: Call) -> tuple[Array, Array]:
     return (a.T if call.attributes["transA"] else a), (b.T if call.attributes["transB"] else b)
 
 
+def _scaled(factor: float, product: Array) -> Array:
+    return product if factor == 1 else np.asarray(factor * product)
+
+
 def _bias(call: Call) -> Array | None:
     return call.inputs[2] if len(call.inputs) > 2 else None
 
@@ -35,7 +49,7 @@ def _gemm(call: Call) -> Arrays:
     a, b = _gemm_operands(call)
     bounded((a.shape[0], b.shape[1]))
     alpha, beta, c = call.attributes["alpha"], call.attributes["beta"], _bias(call)
-    y = a @ b if alpha == 1 else alpha * (a @ b)
+    y = _scaled(alpha, matrix_product(a, b))
     return (y if c is None else y + (c if beta == 1 else beta * c),)
 
 
@@ -44,9 +58,9 @@ def _gemm_tangent(call: Call, dx: Maybe) -> Maybe:
     alpha, beta = call.attributes["alpha"], call.attributes["beta"]
     terms = []
     if dx[0] is not None:
-        terms.append(alpha * matrix_product(_transposed(dx[0]) if call.attributes["transA"] else dx[0], b))
+        terms.append(_scaled(alpha, matrix_product(_transposed(dx[0]) if call.attributes["transA"] else dx[0], b)))
     if dx[1] is not None:
-        terms.append(alpha * (a @ (_transposed(dx[1]) if call.attributes["transB"] else dx[1])))
+        terms.append(_scaled(alpha, a @ (_transposed(dx[1]) if call.attributes["transB"] else dx[1])))
     c = _bias(call)
     if c is not None and dx[2] is not None:
         aligned = align(dx[2], c.ndim, 2)
@@ -73,10 +87,10 @@ def _gemm_sides(
     alpha, found = call.attributes["alpha"], [None, None]
     result: list[Array | None] = list(found)
     if wanted[0] and delta_a is not None and b is not None:
-        left = alpha * (matrix_product(delta_a, b.T) if b.ndim == 2 else delta_a @ _transposed(b))
+        left = _scaled(alpha, matrix_product(delta_a, b.T) if b.ndim == 2 else delta_a @ _transposed(b))
         result[0] = _transposed(left) if call.attributes["transA"] else left
     if wanted[1] and delta_b is not None and a is not None:
-        right = alpha * (_transposed(a) @ delta_b)
+        right = _scaled(alpha, _transposed(a) @ delta_b)
         result[1] = _transposed(right) if call.attributes["transB"] else right
     return result
 

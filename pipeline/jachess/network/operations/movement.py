@@ -214,7 +214,7 @@ def _same(call: Call, rows: Array) -> Array:
 
 
 MOVEMENT = (
-    moving("Identity", (1, 1), _same, _same),
+    moving("Identity", (1, 1), _same, _same, elementwise=True),
     reshaping("Reshape", (2, 2), _reshape, attributes={"allowzero": 0}),
     reshaping("Flatten", (1, 1), _flatten, attributes={"axis": 1}),
     reshaping("Squeeze", (1, 2), _squeeze),

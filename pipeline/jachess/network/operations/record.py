@@ -75,6 +75,8 @@ class Operation:
         Input slots in which a floating constant of the file counts as a weight.
     moves : bool
         It only moves elements of its first input (or, Concat, of all): no arithmetic.
+    elementwise : bool
+        Each element of the output depends on one element of each input: that at its place, if the shapes agree.
     domain : str
         ONNX's domain; "" is its own set of operations.
     """
@@ -89,4 +91,5 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[int, ...] = ()
     moves: bool = False
+    elementwise: bool = False
     domain: str = ""

@@ -1,0 +1,67 @@
+"""Tangents that have met elementwise operations only: the response of unit j lies in unit j alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.network.graph import Array
+from jachess.network.operations.record import Call, Maybe, Operation
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """Tangents (J, n, M) of unit perturbations of J units, of which row j is zero but at unit ``units[j]``.
+
+    Attributes
+    ----------
+    values : array (1, n, M)
+        The responses of all M units, each to its own perturbation.
+    units : int array (J,)
+    """
+
+    values: Array
+    units: Array
+
+    def rows(self) -> Array:
+        """The responses that are not zero, (J, n)."""
+        return np.asarray(self.values[0].T[self.units])
+
+    def dense(self) -> Array:
+        """The tangents (J, n, M), with the points last in memory."""
+        _, n_points, width = self.values.shape
+        tangents = np.zeros((len(self.units), width, n_points), self.values.dtype)
+        tangents[np.arange(len(self.units)), self.units] = self.rows()
+        return tangents.swapaxes(1, 2)
+
+    def added_to(self, tangents: Array | None) -> Array:
+        """The sum with other rows (J, n, M)."""
+        if tangents is None:
+            return self.dense()
+        total = tangents.copy(order="K")
+        total.transpose(0, 2, 1)[np.arange(len(self.units)), self.units] += self.rows()
+        return total
+
+
+Tangent = Array | Diagonal
+
+
+def dense(tangent: Tangent | None) -> Array | None:
+    """Tangents with every zero spelled out."""
+    return tangent.dense() if isinstance(tangent, Diagonal) else tangent
+
+
+def common(record: Operation, call: Call, tangents: tuple[Tangent | None, ...]) -> tuple[Maybe, Array] | None:
+    """Diagonal tangents of an operation's inputs as arrays (1, n, M), and the units; None if they do not stay diagonal.
+
+    They do if the operation is elementwise and none of these inputs is repeated along an axis.
+    """
+    given = [tangent for tangent in tangents if tangent is not None]
+    first = given[0] if given else None
+    if not isinstance(first, Diagonal) or not record.elementwise:
+        return None
+    for tangent, value in zip(tangents, call.inputs, strict=True):
+        if tangent is not None and (not isinstance(tangent, Diagonal) or value is None or value.shape != call.y.shape):
+            return None
+    return tuple(tangent.values if isinstance(tangent, Diagonal) else None for tangent in tangents), first.units
