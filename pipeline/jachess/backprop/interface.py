@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from jachess.backprop import gradient as _gradient
-from jachess.backprop.hessian import hessian_block, hessian_strip
+from jachess.backprop.hessian import hessian_block
 from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.parallel import for_all, n_cores
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import hessian_vector_products
+from jachess.backprop.whole import whole_hessian
 from jachess.errors import InputError, PointsError
 from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Array, Network
@@ -122,6 +123,8 @@ def hessian(
         If points or targets do not fit the network or the error function.
     """
     head, chunks = _prepare(net, points, targets, error)
+    if rows is None and columns is None:
+        return whole_hessian(head, list(chunks())).astype(dtype or np.float64, copy=False)
     down, across = _span(rows, net.n_weights, "rows"), _span(columns, net.n_weights, "columns")
     result = np.empty((down.stop - down.start, across.stop - across.start), dtype=dtype or np.float64)
     height = max(64, -(-len(result) // (4 * n_cores())))
@@ -130,14 +133,7 @@ def hessian(
         part = slice(start, min(start + height, down.stop))
         result[start - down.start : part.stop - down.start] = hessian_block(head, chunks, part, across)
 
-    def fill_strip(start: int) -> None:
-        part = slice(start, min(start + height, down.stop))
-        strip = hessian_strip(head, chunks, part)
-        result[part, start:] = strip
-        result[part.stop :, part] = strip[:, len(strip) :].T
-
-    whole = rows is None and columns is None
-    for_all(fill_strip if whole else fill_block, range(down.start, down.stop, height))
+    for_all(fill_block, range(down.start, down.stop, height))
     return result
 
 

@@ -7,13 +7,14 @@ interpreter's lock in both.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def n_cores() -> int:
@@ -21,8 +22,13 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
+    """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_cores()) as threads:
+        yield from threads.map(function, blocks)
+
+
 def for_all(function: Callable[[T], None], blocks: Iterable[T]) -> None:
     """Call ``function`` for each block, on all cores; the first error is raised."""
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_cores()) as threads:
-        for _ in threads.map(function, blocks):
-            pass
+    for _ in map_all(function, blocks):
+        pass

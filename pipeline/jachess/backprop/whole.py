@@ -1,0 +1,109 @@
+"""The whole Hessian in one array, on all cores: pieces of its tiles in threads, or pieces of the points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from jachess.backprop.hessian import Perturbations, accumulate, insert_products, perturbations
+from jachess.backprop.parallel import map_all, n_cores
+from jachess.backprop.propagation import Points
+from jachess.backprop.tile import Tile, unit_tiles
+from jachess.network.error_functions import Head
+from jachess.network.graph import Array
+from jachess.network.layers import CONSTANT, Layer, find_layers
+
+KEPT = 1 << 25
+"""Elements of all chunks' values that are kept for all pieces; of more, each piece computes them again."""
+SUMS = 1 << 23
+"""Elements of the sums of one piece."""
+SMALL = 1 << 21
+"""Elements of a Hessian of which each thread may hold one of its own."""
+
+Piece = tuple[int, slice]
+"""Number of a layer, and some of its units."""
+
+
+def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
+    """H (W, W), symmetric to the last bit, in the floating type of the network's weights."""
+    layers, others = find_layers(head.network)
+    n_weights = head.network.n_weights
+    whole = np.zeros((n_weights, n_weights), head.network.w.dtype)
+    if n_weights**2 <= SMALL and len(chunks) >= 2 * n_cores():
+        _share_points(head, layers, chunks, whole)
+    else:
+        _share_pieces(head, layers, chunks, whole)
+    if _overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
+        whole[:] = np.triu(whole) + np.triu(whole, 1).T
+    everything = slice(0, n_weights)
+    for weight in others:
+        insert_products(head, lambda: chunks, weight, everything, everything, whole)
+        own = whole[weight.slice, weight.slice]
+        own[:] = np.triu(own) + np.triu(own, 1).T
+    return whole
+
+
+def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
+    """Each thread takes some of the points, and all units."""
+    pieces = [(number, slice(0, layer.indices.shape[1])) for number, layer in enumerate(layers)]
+
+    def part(start: int) -> Array:
+        mine = np.zeros_like(whole)
+        tiles = [tile for piece in pieces for tile in unit_tiles(layers, *piece, whole.dtype)]
+        accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]))
+        for tile in tiles:
+            tile.scatter(mine)
+        return mine
+
+    for mine in map_all(part, range(n_cores())):
+        whole += mine
+
+
+def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
+    """Each thread takes some of the units, and all points."""
+    kept, overlap = _kept(head, chunks), _overlap(layers)
+
+    def summed(piece: Piece) -> list[Tile]:
+        tiles = unit_tiles(layers, *piece, whole.dtype)
+        accumulate(tiles, perturbations(head, lambda: chunks) if kept is None else kept)
+        if overlap:
+            return tiles
+        for tile in tiles:
+            tile.scatter(whole)
+        return []
+
+    for tiles in map_all(summed, _pieces(layers)):  # in their order, so that sums are the same each time
+        for tile in tiles:
+            tile.scatter(whole)
+
+
+def _kept(head: Head, chunks: Sequence[tuple[Points, Array]]) -> list[Perturbations] | None:
+    """Forward propagation and backpropagation of all points, if they are few."""
+    first = next(perturbations(head, lambda: chunks[:1]))
+    if 2 * first.state.n_elements * len(chunks) > KEPT:
+        return None
+    rest = map_all(lambda chunk: next(perturbations(head, lambda: [chunk])), chunks[1:])
+    return [first, *rest]
+
+
+def _overlap(layers: Sequence[Layer]) -> bool:
+    """Whether a weight is in several layers, so that several tiles add to its place."""
+    places = np.concatenate([np.zeros(0, np.int64), *(layer.indices.ravel() for layer in layers)])
+    places = places[places != CONSTANT]
+    return len(np.unique(places)) != len(places)
+
+
+def _pieces(layers: Sequence[Layer]) -> list[Piece]:
+    """Units of each layer in pieces: several for each core, none with larger sums than allowed, the largest first."""
+    behind = [sum(layer.indices.size for layer in layers[number:]) for number in range(len(layers))]
+    sums = [layer.indices.size * size for layer, size in zip(layers, behind, strict=True)]
+    largest = min(SUMS, max(1, sum(sums) // (3 * n_cores())))
+    found = []
+    for number, layer in enumerate(layers):
+        width = layer.indices.shape[1]
+        n_pieces = min(width, -(-sums[number] // largest))
+        edges = np.linspace(0, width, n_pieces + 1).astype(int)
+        found += [(number, slice(int(a), int(b))) for a, b in pairwise(edges)]
+    return sorted(found, key=lambda piece: -sums[piece[0]] * (piece[1].stop - piece[1].start))
