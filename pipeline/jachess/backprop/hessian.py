@@ -33,7 +33,7 @@ from jachess.backprop.propagation import (
     push_tangents,
 )
 from jachess.backprop.r_operator import perturbed_gradients
-from jachess.backprop.tile import Tile, make_tiles
+from jachess.backprop.tile import Tile, make_tiles, overlap
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
@@ -68,7 +68,7 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     if tiles:
         accumulate(tiles, perturbations(head, chunks))
         for tile in tiles:
-            tile.scatter(block)
+            tile.scatter(block, add=overlap(layers))
     for weight in others:
         insert_products(head, chunks, weight, rows, columns, block)
     return block

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -34,17 +34,16 @@ def rectangles(places: Indices) -> list[Rectangle]:
     A dense layer is one for each of its weight tensors, and up to two more where a strip's border cuts a unit.
     """
     found: list[Rectangle] = []
-    valid, j = places != CONSTANT, 0
+    valid = places != CONSTANT
+    change = np.diff(places, axis=1)
+    alike = (valid[:, 1:] == valid[:, :-1]).all(axis=0)  # unit j + 1 has weights from the same inputs as unit j
+    steady = ((change[:, 1:] == change[:, :-1]) | ~valid[:, 2:]).all(axis=0)  # and is as far behind as j from j - 1
+    j = 0
     while j < places.shape[1]:
         rows, end = np.flatnonzero(valid[:, j]), j + 1
-        step = np.zeros(len(rows), np.int64)
-        while end < places.shape[1] and len(rows) and (valid[:, end] == valid[:, j]).all():
-            change = places[rows, end] - places[rows, end - 1]
-            if end == j + 1:
-                step = change
-            elif (change != step).any():
-                break
+        while end < places.shape[1] and alike[end - 1] and (end == j + 1 or steady[end - 2]):
             end += 1
+        step = change[rows, j] if end > j + 1 else np.zeros(len(rows), np.int64)
         for first, last in _regular_runs(rows, places[rows, j], step):
             across = int(places[rows[first + 1], j] - places[rows[first], j]) if last - first > 1 else 0
             inputs = slice(int(rows[first]), int(rows[last - 1]) + 1)
@@ -53,16 +52,18 @@ def rectangles(places: Indices) -> list[Rectangle]:
     return found
 
 
-def _regular_runs(rows: Indices, starts: Indices, step: Indices) -> Iterator[tuple[int, int]]:
+def _regular_runs(rows: Indices, starts: Indices, step: Indices) -> list[tuple[int, int]]:
     """Ranges of neighbouring inputs whose places are evenly spaced and move alike from unit to unit."""
-    first = 0
-    for i in range(1, len(rows) + 1):
-        alike = i < len(rows) and rows[i] == rows[i - 1] + 1 and step[i] == step[i - 1]
-        if alike and (i - first < 2 or starts[i] - starts[i - 1] == starts[i - 1] - starts[i - 2]):
-            continue
-        if first < len(rows):
-            yield first, i
-        first = i
+    apart = np.flatnonzero((np.diff(rows) != 1) | (np.diff(step) != 0)) + 1
+    found = []
+    for first, last in pairwise([0, *apart.tolist(), len(rows)]):
+        edge = first
+        while edge < last:
+            uneven = np.flatnonzero(np.diff(starts[edge:last], n=2)).tolist() if last - edge > 2 else []
+            end = edge + int(uneven[0]) + 2 if len(uneven) else last
+            found.append((edge, end))
+            edge = end
+    return found
 
 
 def window(block: Array, rows: Rectangle, columns: Rectangle) -> Array:

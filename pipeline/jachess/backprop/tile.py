@@ -112,15 +112,15 @@ class Tile:
         first : bool
             This is the first chunk.
         """
-        mine = np.flatnonzero(np.isin(self.first_units, units))
-        if not len(mine):
+        start, stop = np.searchsorted(self.first_units, (units[0], units[-1] + 1))
+        if start == stop:
             return
-        chosen = np.searchsorted(units, self.first_units[mine])
-        span, z_first = slice(int(mine[0]), int(mine[-1]) + 1), _part(inputs[0], self.first_inputs)
+        span, z_first = slice(int(start), int(stop)), _part(inputs[0], self.first_inputs)
+        chosen = np.searchsorted(units, self.first_units[span])
         if response is not None:
             factors = self._factors(_part(response.swapaxes(1, 2), chosen), span)
-            start = int(self._pairs[span.start, span.start if self._packed else 0])
-            rows = slice(start, start + len(factors))
+            start = self._pairs[span.start, span.start if self._packed else 0]
+            rows = slice(int(start), int(start) + len(factors))
             self._responses.add(rows, factors, z_first, _part(inputs[1], self.second_inputs), first=first)
             self._responded = True
         if delta is not None:
@@ -151,8 +151,8 @@ class Tile:
                 rows = slice(span.start * len(inputs), span.stop * len(inputs))
                 self._tangents[source].add(rows, factors, z_first, delta, first=first)
 
-    def scatter(self, block: Array) -> None:
-        """Add the finished sums to their places in the block."""
+    def scatter(self, block: Array, *, add: bool) -> None:
+        """Bring the finished sums to their places in the block, or add them to what is there."""
         for units, sums in self._finished():
             for place in self.places:
                 target = block.T if place.transposed else block
@@ -161,7 +161,8 @@ class Tile:
                     for columns in place.second if start < stop else ():
                         mine = slice(start - units.start, stop - units.start)
                         part = sums[mine, columns.units, rows.inputs, columns.inputs].transpose(0, 2, 1, 3)
-                        window(target, rows, columns)[start - rows.units.start : stop - rows.units.start] += part
+                        there = window(target, rows, columns)[start - rows.units.start : stop - rows.units.start]
+                        np.add(there, part, out=there) if add else np.copyto(there, part)
 
     def _finished(self) -> Iterator[tuple[slice, Array]]:
         """The sums (J', K, I, P), some units j at a time."""
@@ -219,6 +220,13 @@ def _part(array: Array, indices: Indices, axis: int = 0) -> Array:
     if len(indices) and indices[-1] - indices[0] == len(indices) - 1:
         return array[(slice(None),) * axis + (slice(int(indices[0]), int(indices[-1]) + 1),)]
     return np.take(array, indices, axis=axis)
+
+
+def overlap(layers: Sequence[Layer]) -> bool:
+    """Whether a weight is in several layers, so that several tiles add to its place."""
+    places = np.concatenate([np.zeros(0, np.int64), *(layer.indices.ravel() for layer in layers)])
+    places = places[places != CONSTANT]
+    return len(np.unique(places)) != len(places)
 
 
 def make_tiles(

@@ -10,10 +10,10 @@ import numpy as np
 from jachess.backprop.hessian import Perturbations, accumulate, insert_products, perturbations
 from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.propagation import Points
-from jachess.backprop.tile import Tile, unit_tiles
+from jachess.backprop.tile import Tile, overlap, unit_tiles
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array
-from jachess.network.layers import CONSTANT, Layer, find_layers
+from jachess.network.layers import Layer, find_layers
 
 KEPT = 1 << 25
 """Elements of all chunks' values that are kept for all pieces; of more, each piece computes them again."""
@@ -35,7 +35,7 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
         _share_points(head, layers, chunks, whole)
     else:
         _share_pieces(head, layers, chunks, whole)
-    if _overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
+    if overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
         whole[:] = np.triu(whole) + np.triu(whole, 1).T
     everything = slice(0, n_weights)
     for weight in others:
@@ -47,6 +47,7 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
 
 def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the points, and all units."""
+    add = overlap(layers)
     pieces = [(number, slice(0, layer.indices.shape[1])) for number, layer in enumerate(layers)]
 
     def part(start: int) -> Array:
@@ -54,7 +55,7 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
         tiles = [tile for piece in pieces for tile in unit_tiles(layers, *piece, whole.dtype)]
         accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]))
         for tile in tiles:
-            tile.scatter(mine)
+            tile.scatter(mine, add=add)
         return mine
 
     for mine in map_all(part, range(n_cores())):
@@ -63,20 +64,20 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
 
 def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the units, and all points."""
-    kept, overlap = _kept(head, chunks), _overlap(layers)
+    kept, in_order = _kept(head, chunks), overlap(layers)
 
     def summed(piece: Piece) -> list[Tile]:
         tiles = unit_tiles(layers, *piece, whole.dtype)
         accumulate(tiles, perturbations(head, lambda: chunks) if kept is None else kept)
-        if overlap:
+        if in_order:
             return tiles
         for tile in tiles:
-            tile.scatter(whole)
+            tile.scatter(whole, add=False)
         return []
 
     for tiles in map_all(summed, _pieces(layers)):  # in their order, so that sums are the same each time
         for tile in tiles:
-            tile.scatter(whole)
+            tile.scatter(whole, add=True)
 
 
 def _kept(head: Head, chunks: Sequence[tuple[Points, Array]]) -> list[Perturbations] | None:
@@ -88,18 +89,11 @@ def _kept(head: Head, chunks: Sequence[tuple[Points, Array]]) -> list[Perturbati
     return [first, *rest]
 
 
-def _overlap(layers: Sequence[Layer]) -> bool:
-    """Whether a weight is in several layers, so that several tiles add to its place."""
-    places = np.concatenate([np.zeros(0, np.int64), *(layer.indices.ravel() for layer in layers)])
-    places = places[places != CONSTANT]
-    return len(np.unique(places)) != len(places)
-
-
 def _pieces(layers: Sequence[Layer]) -> list[Piece]:
     """Units of each layer in pieces: several for each core, none with larger sums than allowed, the largest first."""
     behind = [sum(layer.indices.size for layer in layers[number:]) for number in range(len(layers))]
     sums = [layer.indices.size * size for layer, size in zip(layers, behind, strict=True)]
-    largest = min(SUMS, max(1, sum(sums) // (3 * n_cores())))
+    largest = min(SUMS, max(1, int(sum(sums) // (3 * n_cores()))))
     found = []
     for number, layer in enumerate(layers):
         width = layer.indices.shape[1]

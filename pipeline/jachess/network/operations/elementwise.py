@@ -37,16 +37,20 @@ def unary(
     def forward(call: Call) -> Arrays:
         return (np.asarray(f(call.x, call.attributes)),)
 
+    def first(call: Call) -> Array:
+        return call.once("f'", lambda: f1(call.x, call.attributes))
+
     def tangent(call: Call, dx: Maybe) -> Maybe:
-        return (None if dx[0] is None else times(f1(call.x, call.attributes), dx[0]),)
+        return (None if dx[0] is None else times(first(call), dx[0]),)
 
     def cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
-        return (None if dy[0] is None else times(f1(call.x, call.attributes), dy[0]),)
+        return (None if dy[0] is None else times(first(call), dy[0]),)
 
     def curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
         if dx[0] is None or dy[0] is None or f2 is None:
             return (None,)
-        return (times(times(f2(call.x, call.attributes), dy[0]), dx[0]),)
+        second = call.once("f''", lambda: f2(call.x, call.attributes))
+        return (times(times(second, dy[0]), dx[0]),)
 
     return Operation(
         name,

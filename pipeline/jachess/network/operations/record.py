@@ -31,11 +31,21 @@ Maybe = tuple[Array | None, ...]
 
 @dataclass(frozen=True)
 class Call:
-    """One application of an operation: its attributes (defaults filled in), inputs and outputs."""
+    """One application of an operation: its attributes (defaults filled in), inputs and outputs.
+
+    What several rules need, or one again for other rows, is computed `once`.
+    """
 
     attributes: Mapping[str, Any]
     inputs: Maybe
     outputs: Arrays = ()
+    _known: dict[object, Array] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: object, compute: Callable[[], Array]) -> Array:
+        """The array of that key, computed when it is first asked for."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return self._known[key]
 
     @property
     def x(self) -> Array:
