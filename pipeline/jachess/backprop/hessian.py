@@ -39,8 +39,10 @@ from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
 
-PERTURBED = 1 << 20
-"""Elements of the tangents of all values that are held at once; more units are perturbed in groups."""
+PERTURBED = 1 << 19
+"""Elements of the tangents of all values in one pass; more units are perturbed in groups."""
+COLLECTED = 1 << 22
+"""Elements of the responses and tangents that are collected for one matrix product."""
 
 _UNIT_VECTORS = 64
 """Rows that go through the R-operator together."""
@@ -115,14 +117,22 @@ class Perturbations:
         """Perturb the units of the layer that these tiles share, and add what comes of it to the tiles."""
         wanted = np.unique(np.concatenate([tile.first_units for tile in tiles]))
         targets = {tile.second.pre_activation for tile in tiles}
+        together = max(1, COLLECTED // (self.state.n_points * sum(tile.n_factors for tile in tiles)))
         group = max(1, PERTURBED // self.state.n_elements)
-        for start in range(0, len(wanted), group):
-            units = wanted[start : start + group]
-            tangents, responses = self._perturb(tiles[0].first, units, targets)
+        for start in range(0, len(wanted), together):
+            collected = wanted[start : start + together]
+            for place in range(0, len(collected), group):
+                units = collected[place : place + group]
+                tangents, responses = self._perturb(tiles[0].first, units, targets)
+                for tile in tiles:
+                    tile.collect(units, self._error(tile.second), tangents, responses.get(tile.second.pre_activation))
             for tile in tiles:
-                name = tile.second.pre_activation
-                delta, inputs = self.delta.get(name), (self._fed(tile.first), self._fed(tile.second))
-                tile.add(units, inputs, None if delta is None else delta.T, tangents, responses.get(name), first=first)
+                tile.contract(self._fed(tile.first), self._fed(tile.second), self._error(tile.second), first=first)
+
+    def _error(self, layer: Layer) -> Array | None:
+        """δ of a layer's units (M, n)."""
+        delta = self.delta.get(layer.pre_activation)
+        return None if delta is None else delta.T
 
     def _perturb(self, layer: Layer, units: Array, targets: set[str]) -> tuple[dict[str, Tangent], dict[str, Array]]:
         """Tangents G and responses R (units, n, width) to a unit perturbation of each unit's pre-activation."""

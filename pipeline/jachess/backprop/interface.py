@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from jachess.backprop import gradient as _gradient
 from jachess.backprop.hessian import hessian_block
 from jachess.backprop.jacobian import jacobian_rows
-from jachess.backprop.parallel import for_all, n_cores
+from jachess.backprop.parallel import for_all, n_cores, one_blas_thread
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import hessian_vector_products
 from jachess.backprop.whole import whole_hessian
@@ -18,10 +18,11 @@ from jachess.errors import InputError, PointsError
 from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Array, Network
 
-POINTS_AT_ONCE = 256
+POINTS_AT_ONCE = 1024
 """Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
 
 
+@one_blas_thread
 def jacobian(
     net: Network,
     points: ArrayLike | Sequence[ArrayLike],
@@ -68,6 +69,7 @@ def jacobian(
     return result
 
 
+@one_blas_thread
 def gradient(net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, *, error: str) -> Array:
     """Gradient ∂E/∂w of the error summed over all points, by backpropagation.
 
@@ -92,6 +94,7 @@ def gradient(net: Network, points: ArrayLike | Sequence[ArrayLike], targets: Arr
     return _gradient.gradient(head, chunks)
 
 
+@one_blas_thread
 def hessian(
     net: Network,
     points: ArrayLike | Sequence[ArrayLike],
@@ -137,6 +140,7 @@ def hessian(
     return result
 
 
+@one_blas_thread
 def hessian_vector_product(
     net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, v: ArrayLike, *, error: str
 ) -> Array:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
+P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -22,9 +24,28 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that runs with one BLAS thread from its start to its end.
+
+    A single product with several would leave threads behind that spin for some 20 ms, on the cores that ours need.
+    """
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _blas().limit(limits=1):
+            return function(*args, **kwargs)
+
+    return limited
+
+
 def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
     """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(n_cores()) as threads:
+    with ThreadPoolExecutor(n_cores()) as threads:
         yield from threads.map(function, blocks)
 
 

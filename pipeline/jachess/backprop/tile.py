@@ -72,6 +72,10 @@ class Tile:
         self._tangents: dict[str, Contraction] = {}
         self._diagonals: dict[str, Array] = {}
         self._responded = False
+        self._span: slice | None = None
+        self._response_factors: list[Array] = []
+        self._tangent_factors: dict[str, list[Array]] = {}
+        self._diagonal: set[str] = set()
         self.places: list[Place] = []
 
     def covers(self, first_places: Indices, second_places: Indices) -> bool:
@@ -87,69 +91,75 @@ class Tile:
         columns = rectangles(second_places[np.ix_(self.second_inputs, self.second_units)])
         self.places.append(Place(rows, columns, transposed))
 
-    def add(
-        self,
-        units: Array,
-        inputs: Sequence[Array],
-        delta: Array | None,
-        tangents: Mapping[str, Tangent],
-        response: Array | None,
-        *,
-        first: bool,
+    def collect(
+        self, units: Array, delta: Array | None, tangents: Mapping[str, Tangent], response: Array | None
     ) -> None:
-        """Add the sum over a chunk of n points, for the units j that have been perturbed together.
+        """Take what n points contribute for units j that have been perturbed together, until the next `contract`.
 
         Parameters
         ----------
         units : int array (J',)
-        inputs : arrays (ΣI, n) and (ΣP, n)
-            What feeds the two layers, biases counted.
         delta : array (K, n), or None
             Errors of the second layer's units.
         tangents : mapping of value to (J', n, width)
         response : array (J', n, K), or None
             Responses of those errors.
-        first : bool
-            This is the first chunk.
         """
-        start, stop = np.searchsorted(self.first_units, (units[0], units[-1] + 1))
+        start, stop = (int(edge) for edge in np.searchsorted(self.first_units, (units[0], units[-1] + 1)))
         if start == stop:
             return
-        span, z_first = slice(int(start), int(stop)), _part(inputs[0], self.first_inputs)
-        chosen = np.searchsorted(units, self.first_units[span])
+        self._span = slice(self._span.start if self._span else start, stop)
+        chosen = np.searchsorted(units, self.first_units[start:stop])
         if response is not None:
-            factors = self._factors(_part(response.swapaxes(1, 2), chosen), span)
-            start = self._pairs[span.start, span.start if self._packed else 0]
-            rows = slice(int(start), int(start) + len(factors))
-            self._responses.add(rows, factors, z_first, _part(inputs[1], self.second_inputs), first=first)
-            self._responded = True
-        if delta is not None:
-            self._add_tangents(span, chosen, z_first, _part(delta, self.second_units), tangents, first=first)
-
-    def _factors(self, response: Array, span: slice) -> Array:
-        """R_jk (pairs of j and k, n), of which only those with k ≥ j if the tile is packed."""
-        if not self._packed:
-            return _part(response, self.second_units, axis=1).reshape(-1, response.shape[2])
-        return np.concatenate(
-            [_part(rows, self.second_units[j:]) for j, rows in zip(range(span.start, span.stop), response, strict=True)]
-        )
-
-    def _add_tangents(
-        self, span: slice, chosen: Array, z_first: Array, delta: Array, tangents: Mapping[str, Tangent], *, first: bool
-    ) -> None:
-        n_units, n_second, n_first, _ = self._shape()
-        for source, inputs, _ in self._sources():
+            rows = _part(response.swapaxes(1, 2), chosen)
+            if self._packed:
+                behind = (self.second_units[j:] for j in range(start, stop))
+                self._response_factors += [_part(row, those) for row, those in zip(rows, behind, strict=True)]
+            else:
+                self._response_factors.append(_flat(_part(rows, self.second_units, axis=1)))
+        for source, inputs, _ in self._sources() if delta is not None else ():
             tangent = tangents.get(source)
-            if isinstance(tangent, Diagonal):  # δ_k G_jp z_i is not zero only for p = j
-                factors = (_part(tangent.rows(), chosen)[:, None] * delta).reshape(-1, delta.shape[1])
+            factors = self._tangent_factors.setdefault(source, [])
+            if isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
+                self._diagonal.add(source)
+                factors.append(_flat(_part(tangent.rows(), chosen)[:, None] * _part(delta, self.second_units)))
+            elif tangent is not None:
+                factors.append(_flat(_part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1)))
+
+    def contract(self, z_first: Array, z_second: Array, delta: Array | None, *, first: bool) -> None:
+        """Sum what has been collected over the n points.
+
+        Parameters
+        ----------
+        z_first, z_second : arrays (ΣI, n) and (ΣP, n)
+            What feeds the two layers, biases counted.
+        delta : array (K, n), or None
+        first : bool
+            This is the first chunk of points.
+        """
+        if self._span is None:
+            return
+        n_units, n_second, n_first, _ = self._shape()
+        span, z_first = self._span, _part(z_first, self.first_inputs)
+        if self._response_factors:
+            factors = _joined(self._response_factors)
+            start = int(self._pairs[span.start, span.start if self._packed else 0])
+            rows = slice(start, start + len(factors))
+            self._responses.add(rows, factors, z_first, _part(z_second, self.second_inputs), first=first)
+            self._responded = True
+        for source, inputs, _ in self._sources():
+            if not self._tangent_factors.get(source):
+                continue
+            factors = _joined(self._tangent_factors[source])
+            if source in self._diagonal:
                 sums = self._diagonals.setdefault(source, np.zeros((n_units, n_second, n_first), self.dtype))
                 sums[span] += (factors @ z_first.T).reshape(-1, n_second, n_first)
-            elif tangent is not None:
+            elif delta is not None:
                 if source not in self._tangents:
                     self._tangents[source] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
-                factors = _part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1).reshape(-1, delta.shape[1])
                 rows = slice(span.start * len(inputs), span.stop * len(inputs))
-                self._tangents[source].add(rows, factors, z_first, delta, first=first)
+                self._tangents[source].add(rows, factors, z_first, _part(delta, self.second_units), first=first)
+        self._span, self._response_factors, self._tangent_factors = None, [], {}
 
     def scatter(self, block: Array, *, add: bool) -> None:
         """Bring the finished sums to their places in the block, or add them to what is there."""
@@ -201,6 +211,11 @@ class Tile:
                 yield source, self.second_inputs[first:last] - start, slice(int(first), int(last))
             start += width
 
+    @property
+    def n_factors(self) -> int:
+        """Factors that one unit j contributes for each point, at most."""
+        return len(self.second_units) + len(self.second_inputs)
+
     def _shape(self) -> tuple[int, int, int, int]:
         return len(self.first_units), len(self.second_units), len(self.first_inputs), len(self.second_inputs)
 
@@ -213,6 +228,15 @@ def _occupied(places: Indices) -> tuple[Indices, Indices]:
 
 def _begins_with(longer: Indices, shorter: Indices) -> bool:
     return len(longer) >= len(shorter) and bool((longer[: len(shorter)] == shorter).all())
+
+
+def _flat(rows: Array) -> Array:
+    """Rows (a, b, n) as (a · b, n)."""
+    return rows.reshape(-1, rows.shape[2])
+
+
+def _joined(parts: list[Array]) -> Array:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _part(array: Array, indices: Indices, axis: int = 0) -> Array:

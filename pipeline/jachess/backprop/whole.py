@@ -90,14 +90,24 @@ def _kept(head: Head, chunks: Sequence[tuple[Points, Array]]) -> list[Perturbati
 
 
 def _pieces(layers: Sequence[Layer]) -> list[Piece]:
-    """Units of each layer in pieces: several for each core, none with larger sums than allowed, the largest first."""
-    behind = [sum(layer.indices.size for layer in layers[number:]) for number in range(len(layers))]
-    sums = [layer.indices.size * size for layer, size in zip(layers, behind, strict=True)]
-    largest = min(SUMS, max(1, int(sum(sums) // (3 * n_cores()))))
-    found = []
-    for number, layer in enumerate(layers):
-        width = layer.indices.shape[1]
-        n_pieces = min(width, -(-sums[number] // largest))
-        edges = np.linspace(0, width, n_pieces + 1).astype(int)
-        found += [(number, slice(int(a), int(b))) for a, b in pairwise(edges)]
-    return sorted(found, key=lambda piece: -sums[piece[0]] * (piece[1].stop - piece[1].start))
+    """Units of each layer in pieces of about the same work, one for each core or more, the largest first.
+
+    Few and large pieces do the least twice; none may have larger sums than allowed.
+    """
+    costs = [_costs(layers, number) for number in range(len(layers))]
+    total, found = sum(float(cost.sum()) for cost in costs), []
+    for number, cost in enumerate(costs):
+        n_pieces = max(round(n_cores() * float(cost.sum()) / (0.5 * total)), int(cost.sum() // SUMS), 1)
+        ends = np.cumsum(cost)
+        edges = np.unique(np.searchsorted(ends, np.linspace(0, ends[-1], min(n_pieces, len(cost)) + 1)[1:-1]) + 1)
+        for start, stop in pairwise([0, *edges.tolist(), len(cost)]):
+            if start < stop:
+                found.append((float(cost[start:stop].sum()), (number, slice(start, stop))))
+    return [piece for _, piece in sorted(found, key=lambda entry: -entry[0])]
+
+
+def _costs(layers: Sequence[Layer], number: int) -> Array:
+    """Elements of the sums that belong to each unit of a layer: a quarter of those within the layer are computed."""
+    n_inputs, n_units = layers[number].indices.shape
+    behind = sum(layer.indices.size for layer in layers[number + 1 :])
+    return n_inputs * behind + (n_inputs * (n_inputs + 1) / 2) * np.arange(n_units, 0, -1)
