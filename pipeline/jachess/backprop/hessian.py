@@ -33,13 +33,14 @@ from jachess.backprop.propagation import (
     push_tangents,
 )
 from jachess.backprop.r_operator import perturbed_gradients
-from jachess.backprop.tile import Tile, make_tiles, overlap
+from jachess.backprop.tile import Tile
+from jachess.backprop.tiling import make_tiles, overlap
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
 
-PERTURBED = 1 << 19
+PERTURBED = 1 << 21
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
 COLLECTED = 1 << 22
 """Elements of the responses and tangents that are collected for one matrix product."""
@@ -106,10 +107,10 @@ class Perturbations:
     """Forward propagation and backpropagation of some points, and how both respond to perturbed pre-activations."""
 
     def __init__(self, head: Head, points: Points, targets: Array) -> None:
-        self.head, self.targets = head, targets
+        self.head, self.targets = head, np.asfortranarray(targets)
         self.state: State = forward(head.network, points_last(points))
         names = [weight.name for weight in head.network.weights]
-        start = output_errors(head, self.state, targets)
+        start = output_errors(head, self.state, self.targets)
         self.delta = pull_cotangents(head.network, self.state, start, descendants(head.network, names))
         self._inputs: dict[tuple[tuple[str, int], ...], Array] = {}
 

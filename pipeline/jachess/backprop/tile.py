@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +117,13 @@ class Tile:
                 self._response_factors += [_part(row, those) for row, those in zip(rows, behind, strict=True)]
             else:
                 self._response_factors.append(_flat(_part(rows, self.second_units, axis=1)))
-        for source, inputs, _ in self._sources() if delta is not None else ():
+        for source, inputs, _ in self._sources():
             tangent = tangents.get(source)
             factors = self._tangent_factors.setdefault(source, [])
-            if isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
+            if delta is not None and isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
                 self._diagonal.add(source)
                 factors.append(_flat(_part(tangent.rows(), chosen)[:, None] * _part(delta, self.second_units)))
-            elif tangent is not None:
+            elif delta is not None and isinstance(tangent, np.ndarray):
                 factors.append(_flat(_part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1)))
 
     def contract(self, z_first: Array, z_second: Array, delta: Array | None, *, first: bool) -> None:
@@ -244,70 +244,3 @@ def _part(array: Array, indices: Indices, axis: int = 0) -> Array:
     if len(indices) and indices[-1] - indices[0] == len(indices) - 1:
         return array[(slice(None),) * axis + (slice(int(indices[0]), int(indices[-1]) + 1),)]
     return np.take(array, indices, axis=axis)
-
-
-def overlap(layers: Sequence[Layer]) -> bool:
-    """Whether a weight is in several layers, so that several tiles add to its place."""
-    places = np.concatenate([np.zeros(0, np.int64), *(layer.indices.ravel() for layer in layers)])
-    places = places[places != CONSTANT]
-    return len(np.unique(places)) != len(places)
-
-
-def make_tiles(
-    layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any]
-) -> list[Tile]:
-    """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
-    row_of, column_of = _places(n_weights, rows), _places(n_weights, columns)
-    tiles: list[Tile] = []
-    for number, first in enumerate(layers):
-        for second in layers[number:]:
-            found: Tile | None = None
-            a, b = _look_up(row_of, first.indices), _look_up(column_of, second.indices)
-            if (a != CONSTANT).any() and (b != CONSTANT).any():
-                found = Tile(first, second, a, b, dtype)
-                found.add_place(a, b, transposed=False)
-                tiles.append(found)
-            if first is second:
-                continue
-            a, b = _look_up(column_of, first.indices), _look_up(row_of, second.indices)
-            if (a == CONSTANT).all() or (b == CONSTANT).all():
-                continue
-            if found is None or not found.covers(a, b):
-                found = Tile(first, second, a, b, dtype)
-                tiles.append(found)
-            found.add_place(a, b, transposed=True)
-    return tiles
-
-
-def unit_tiles(layers: Sequence[Layer], number: int, units: slice, dtype: np.dtype[Any]) -> list[Tile]:
-    """The tiles of some units of one layer with the layers behind it, for the whole matrix, both triangles."""
-    first, tiles = layers[number], []
-    rows = _only(first.indices, units)
-    for second in layers[number:]:
-        columns = second.indices
-        if second is first:
-            columns = _only(columns, slice(units.start, columns.shape[1]))
-        tile = Tile(first, second, rows, columns, dtype)
-        tile.add_place(rows, columns, transposed=False)
-        if second is first:
-            columns = _only(columns, slice(units.stop, columns.shape[1]))  # among themselves they are both ways there
-        if (columns != CONSTANT).any():
-            tile.add_place(rows, columns, transposed=True)
-        tiles.append(tile)
-    return tiles
-
-
-def _only(indices: Indices, units: slice) -> Indices:
-    chosen = np.full_like(indices, CONSTANT)
-    chosen[:, units] = indices[:, units]
-    return chosen
-
-
-def _places(n_weights: int, span: slice) -> Indices:
-    places = np.full(n_weights, CONSTANT, np.int64)
-    places[span] = np.arange(span.stop - span.start)
-    return places
-
-
-def _look_up(places: Indices, indices: Indices) -> Indices:
-    return np.where(indices == CONSTANT, CONSTANT, places[indices])

@@ -10,7 +10,8 @@ import numpy as np
 from jachess.backprop.hessian import Perturbations, accumulate, insert_products, perturbations
 from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.propagation import Points
-from jachess.backprop.tile import Tile, overlap, unit_tiles
+from jachess.backprop.tile import Tile
+from jachess.backprop.tiling import overlap, unit_tiles
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array
 from jachess.network.layers import Layer, find_layers
@@ -110,4 +111,4 @@ def _costs(layers: Sequence[Layer], number: int) -> Array:
     """Elements of the sums that belong to each unit of a layer: a quarter of those within the layer are computed."""
     n_inputs, n_units = layers[number].indices.shape
     behind = sum(layer.indices.size for layer in layers[number + 1 :])
-    return n_inputs * behind + (n_inputs * (n_inputs + 1) / 2) * np.arange(n_units, 0, -1)
+    return np.asarray(n_inputs * behind + (n_inputs * (n_inputs + 1) / 2) * np.arange(n_units, 0, -1))
