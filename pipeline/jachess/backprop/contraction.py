@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jachess.network.graph import Array
+from jachess.network.working_arrays import empty
 
 PAIRS = 1 << 18
 """Elements (pairs × points) of the products z_i y_c that are held at once: about what the cache takes."""
@@ -37,7 +38,7 @@ class Contraction:
         self.n_left, self.n_right, self.packed = n_left, n_right, packed
         widths = [n_right - i if packed else n_right for i in range(n_left)]
         self._starts = [0, *accumulate(widths)]
-        self.sums = np.empty((n_factors, self._starts[-1]), dtype)
+        self.sums = empty((n_factors, self._starts[-1]), dtype)
 
     def add(self, rows: slice, factors: Array, left: Array, right: Array, *, first: bool) -> None:
         """Add the sum over n points for some factors.
@@ -54,16 +55,16 @@ class Contraction:
             target = self.sums[rows, columns]
             if first and target.dtype == factors.dtype:
                 np.matmul(factors, pairs.T, out=target)
-            elif first:
-                target[...] = np.matmul(factors, pairs.T)
             else:
-                target += np.matmul(factors, pairs.T)
+                product = empty(target.shape, factors.dtype)
+                np.matmul(factors, pairs.T, out=product)
+                np.add(0 if first else target, product, out=target)
 
     def _pairs(self, left: Array, right: Array) -> Iterator[tuple[slice, Array]]:
         """Products z_i y_c, a cache full at a time, and their places among the pairs."""
         n_points = left.shape[1]
         room = max(1, PAIRS // n_points)
-        buffer = np.empty((min(max(room, self.n_right), self._starts[-1]), n_points), left.dtype)
+        buffer = empty((min(max(room, self.n_right), self._starts[-1]), n_points), left.dtype)
         i = 0
         while i < self.n_left:
             start, end = self._starts[i], i + 1

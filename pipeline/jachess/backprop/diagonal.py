@@ -8,6 +8,7 @@ import numpy as np
 
 from jachess.network.graph import Array
 from jachess.network.operations.record import Call, Maybe, Operation
+from jachess.network.working_arrays import empty
 
 
 @dataclass(frozen=True)
@@ -31,17 +32,15 @@ class Diagonal:
     def dense(self) -> Array:
         """The tangents (J, n, M), with the points last in memory."""
         _, n_points, width = self.values.shape
-        tangents = np.zeros((len(self.units), width, n_points), self.values.dtype)
+        tangents = empty((len(self.units), width, n_points), self.values.dtype)
+        tangents.fill(0)
         tangents[np.arange(len(self.units)), self.units] = self.rows()
         return tangents.swapaxes(1, 2)
 
-    def added_to(self, tangents: Array | None) -> Array:
-        """The sum with other rows (J, n, M)."""
-        if tangents is None:
-            return self.dense()
-        total = tangents.copy(order="K")
-        total.transpose(0, 2, 1)[np.arange(len(self.units)), self.units] += self.rows()
-        return total
+    def add_to(self, tangents: Array) -> Array:
+        """Other rows (J, n, M) with these added to them in place."""
+        tangents.transpose(0, 2, 1)[np.arange(len(self.units)), self.units] += self.rows()
+        return tangents
 
 
 Tangent = Array | Diagonal

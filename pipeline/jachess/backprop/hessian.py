@@ -40,7 +40,7 @@ from jachess.network.graph import Array, Weight
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
 
-PERTURBED = 1 << 21
+PERTURBED = 1 << 22
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
 COLLECTED = 1 << 22
 """Elements of the responses and tangents that are collected for one matrix product."""

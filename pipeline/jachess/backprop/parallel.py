@@ -14,6 +14,8 @@ from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from jachess.network.working_arrays import reuse
+
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +47,7 @@ def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
 
 def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
     """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
-    with ThreadPoolExecutor(n_cores()) as threads:
+    with ThreadPoolExecutor(n_cores(), initializer=reuse) as threads:
         yield from threads.map(function, blocks)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from jachess.network.graph import Array
-from jachess.network.layers import CONSTANT, Indices
+from jachess.network.layers import CONSTANT, Indices, Layer
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,54 @@ class Rectangle:
     def shape(self) -> tuple[int, int]:
         """Numbers of units and inputs."""
         return self.units.stop - self.units.start, self.inputs.stop - self.inputs.start
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The weights of a layer that have a place in a block.
+
+    Attributes
+    ----------
+    layer : Layer
+    places : int array (I, J)
+        Place of each of the layer's weights among the rows, or columns, of the block; CONSTANT where it has none.
+    """
+
+    layer: Layer
+    places: Indices
+
+    def __bool__(self) -> bool:
+        return len(self.units) > 0
+
+    @cached_property
+    def inputs(self) -> Indices:
+        """Inputs with any weight that has a place."""
+        return np.flatnonzero((self.places != CONSTANT).any(axis=1))
+
+    @cached_property
+    def units(self) -> Indices:
+        """Units with any weight that has a place."""
+        return np.flatnonzero((self.places != CONSTANT).any(axis=0))
+
+    @cached_property
+    def _rectangles(self) -> list[Rectangle]:
+        return rectangles(self.places[np.ix_(self.inputs, self.units)])
+
+    def rectangles(self, inputs: Indices, units: Indices) -> list[Rectangle]:
+        """The places of these inputs and units, which are counted as they are listed here."""
+        if np.array_equal(inputs, self.inputs) and np.array_equal(units, self.units):
+            return self._rectangles
+        return rectangles(self.places[np.ix_(inputs, units)])
+
+    def covers(self, other: Part) -> bool:
+        """Whether it has all inputs and units that the other has."""
+        return bool(np.isin(other.inputs, self.inputs).all() and np.isin(other.units, self.units).all())
+
+    def of(self, units: slice) -> Part:
+        """Some units only."""
+        places = np.full_like(self.places, CONSTANT)
+        places[:, units] = self.places[:, units]
+        return Part(self.layer, places)
 
 
 def rectangles(places: Indices) -> list[Rectangle]:

@@ -20,9 +20,10 @@ from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
 from jachess.network.evaluation import call_of, evaluate
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
-from jachess.network.operations.record import Call
+from jachess.network.operations.record import Call, Maybe, Operation, Wanted
 from jachess.network.paths import descendants
 from jachess.network.weight_vector import unpack
+from jachess.network.working_arrays import empty_like
 
 Points = tuple[Array, ...]
 """One array (n, *shape) for each input of the network."""
@@ -91,19 +92,27 @@ def push_tangents(
         record = TABLE[node.operation]
         if record.tangent is None or not _some(incoming):
             continue
-        diagonal = common(record, call, incoming)
         with np.errstate(all="ignore"):
-            if diagonal is None:
-                made: tuple[Tangent | None, ...] = record.tangent(call, tuple(dense(tangent) for tangent in incoming))
-            else:
-                made = tuple(
-                    None if values is None else Diagonal(values, diagonal[1])
-                    for values in record.tangent(call, diagonal[0])
-                )
+            made = _pushed(record, call, incoming)
         tangents.update(
             {name: tangent for name, tangent in zip(node.outputs, made, strict=True) if tangent is not None}
         )
     return tangents
+
+
+def _pushed(record: Operation, call: Call, incoming: tuple[Tangent | None, ...]) -> tuple[Tangent | None, ...]:
+    """Tangents of an operation's outputs; diagonal ones are kept short as far as they go."""
+    assert record.tangent is not None
+    diagonal = common(record, call, incoming)
+    if diagonal is not None:
+        values, units = diagonal
+        return tuple(None if own is None else Diagonal(own, units) for own in record.tangent(call, values))
+    first = incoming[0]
+    if isinstance(first, Diagonal) and record.from_diagonal is not None and not _some(incoming[1:]):
+        found = record.from_diagonal(call, first.rows(), first.units)
+        if found is not None:
+            return (found,)
+    return record.tangent(call, tuple(dense(tangent) for tangent in incoming))
 
 
 def pull_cotangents(
@@ -161,34 +170,45 @@ def pull_tangents_of_cotangents(
             pushed = tuple(tangents.get(name) for name in node.inputs)
             delta = tuple(cotangents.get(name) for name in node.outputs)
             with np.errstate(all="ignore"):
-                if any(response is not None for response in arriving):
-                    _add(responses, node.inputs, record.cotangent(call, arriving, flags))
+                found: Maybe = (None,) * len(node.inputs)
+                if _some(arriving):
+                    found = record.cotangent(call, arriving, flags)
                 if record.curvature is not None and _some(pushed) and _some(delta):
-                    diagonal = common(record, call, pushed)
-                    if diagonal is None:
-                        spelled = tuple(dense(tangent) for tangent in pushed)
-                        _add(responses, node.inputs, record.curvature(call, spelled, delta, flags))
-                    else:
-                        curved = record.curvature(call, diagonal[0], delta, flags)
-                        _add_diagonals(responses, node.inputs, curved, diagonal[1])
+                    found = _with_curvature(found, record, call, pushed, delta, flags)
+            _add(responses, node.inputs, found)
         for name in node.outputs:
             if name not in targets:
                 responses.pop(name, None)
     return {name: response for name, response in responses.items() if name in targets}
 
 
+def _with_curvature(
+    found: Maybe, record: Operation, call: Call, pushed: tuple[Tangent | None, ...], delta: Maybe, wanted: Wanted
+) -> Maybe:
+    """Cotangents of an operation's inputs and what its own curvature adds to them, added up in place."""
+    assert record.curvature is not None
+    diagonal = common(record, call, pushed)
+    if diagonal is None:
+        curved = record.curvature(call, tuple(dense(tangent) for tangent in pushed), delta, wanted)
+        return tuple(
+            b if a is None else a if b is None else np.add(a, b, out=b) for a, b in zip(found, curved, strict=True)
+        )
+    values, units = diagonal
+    terms = (None if own is None else Diagonal(own, units) for own in record.curvature(call, values, delta, wanted))
+    return tuple(dense(b) if a is None else a if b is None else b.add_to(a) for a, b in zip(found, terms, strict=True))
+
+
 def _some(tangents: Iterable[Tangent | None]) -> bool:
     return any(tangent is not None for tangent in tangents)
-
-
-def _add_diagonals(sums: dict[str, Array], names: Iterable[str], terms: Iterable[Array | None], units: Array) -> None:
-    for name, term in zip(names, terms, strict=True):
-        if term is not None and name:
-            sums[name] = Diagonal(term, units).added_to(sums.get(name))
 
 
 def _add(sums: dict[str, Array], names: Iterable[str], terms: Iterable[Array | None]) -> None:
     """Add each term to the sum at its value; a value that feeds several operations collects them all."""
     for name, term in zip(names, terms, strict=True):
         if term is not None and name:
-            sums[name] = sums[name] + term if name in sums else term
+            sums[name] = _sum(sums[name], term) if name in sums else term
+
+
+def _sum(a: Array, b: Array) -> Array:
+    """A + b in a working array that lies in memory as a does."""
+    return np.add(a, b, out=empty_like(a, np.result_type(a, b)) if a.shape == b.shape else None)

@@ -11,12 +11,15 @@ import numpy as np
 
 from jachess.backprop.contraction import Contraction, pair_places
 from jachess.backprop.diagonal import Diagonal, Tangent
-from jachess.backprop.places import Rectangle, rectangles, window
+from jachess.backprop.places import Part, Rectangle, window
 from jachess.network.graph import Array
-from jachess.network.layers import CONSTANT, Indices, Layer
+from jachess.network.layers import Indices
+from jachess.network.working_arrays import empty
 
 FINISHED = 1 << 17
 """Elements of finished sums that are brought to their places at once: what stays in cache on the way."""
+RUN = 512
+"""Elements that should follow each other in each row below the diagonal."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +46,19 @@ class Tile:
 
     Parameters
     ----------
-    first, second : Layer
-        The first is not behind the second.
-    first_places, second_places : int arrays (I, J) and (P, K)
-        Places in the block, or CONSTANT, of the weights of each layer; what has none is not computed.
+    first, second : Part
+        The weights whose second derivatives are summed; the first's layer is not behind the second's.
 
     Attributes
     ----------
     first_units, first_inputs, second_units, second_inputs : int arrays (J,), (I,), (K,), (P,)
     """
 
-    def __init__(
-        self, first: Layer, second: Layer, first_places: Indices, second_places: Indices, dtype: np.dtype[Any]
-    ) -> None:
-        self.first, self.second, self.dtype = first, second, dtype
-        self.first_inputs, self.first_units = _occupied(first_places)
-        self.second_inputs, self.second_units = _occupied(second_places)
-        same = first is second
+    def __init__(self, first: Part, second: Part, dtype: np.dtype[Any]) -> None:
+        self.first, self.second, self.dtype = first.layer, second.layer, dtype
+        self.first_inputs, self.first_units = first.inputs, first.units
+        self.second_inputs, self.second_units = second.inputs, second.units
+        same = self.first is self.second
         self._packed = same and _begins_with(self.second_units, self.first_units)
         self._pairs = pair_places(len(self.first_units), len(self.second_units), packed=self._packed)
         self._responses = Contraction(
@@ -78,17 +77,10 @@ class Tile:
         self._diagonal: set[str] = set()
         self.places: list[Place] = []
 
-    def covers(self, first_places: Indices, second_places: Indices) -> bool:
-        """Whether all these weights of the two layers are among those that are computed."""
-        inputs, units = _occupied(first_places)
-        others, outer = _occupied(second_places)
-        parts = (units, self.first_units), (inputs, self.first_inputs), (outer, self.second_units)
-        return all(bool(np.isin(a, b).all()) for a, b in (*parts, (others, self.second_inputs)))
-
-    def add_place(self, first_places: Indices, second_places: Indices, *, transposed: bool) -> None:
-        """Let the sums go to a place of the block, or to one more."""
-        rows = rectangles(first_places[np.ix_(self.first_inputs, self.first_units)])
-        columns = rectangles(second_places[np.ix_(self.second_inputs, self.second_units)])
+    def add_place(self, first: Part, second: Part, *, transposed: bool) -> None:
+        """Let the sums of these weights, or of some of them, go to a place of the block, or to one more."""
+        rows = first.rectangles(self.first_inputs, self.first_units)
+        columns = second.rectangles(self.second_inputs, self.second_units)
         self.places.append(Place(rows, columns, transposed))
 
     def collect(
@@ -163,44 +155,53 @@ class Tile:
 
     def scatter(self, block: Array, *, add: bool) -> None:
         """Bring the finished sums to their places in the block, or add them to what is there."""
-        for units, sums in self._finished():
-            for place in self.places:
-                target = block.T if place.transposed else block
-                for rows in place.first:
-                    start, stop = max(rows.units.start, units.start), min(rows.units.stop, units.stop)
-                    for columns in place.second if start < stop else ():
-                        mine = slice(start - units.start, stop - units.start)
-                        part = sums[mine, columns.units, rows.inputs, columns.inputs].transpose(0, 2, 1, 3)
-                        there = window(target, rows, columns)[start - rows.units.start : stop - rows.units.start]
-                        np.add(there, part, out=there) if add else np.copyto(there, part)
+        targets = [
+            (rows, columns, window(block.T if place.transposed else block, rows, columns))
+            for place in self.places
+            for rows in place.first
+            for columns in place.second
+        ]
+        for units, outer, sums in self._finished():
+            for rows, columns, target in targets:
+                mine, there = _common(units, rows.units)
+                outers, beyond = _common(outer, columns.units)
+                part = sums[mine, outers, rows.inputs, columns.inputs].transpose(0, 2, 1, 3)
+                if part.size:
+                    place = target[there, :, beyond]
+                    np.add(place, part, out=place) if add else np.copyto(place, part)
 
-    def _finished(self) -> Iterator[tuple[slice, Array]]:
-        """The sums (J', K, I, P), some units j at a time."""
-        n_units, *shape = self._shape()
-        step = max(1, FINISHED // math.prod(shape))
+    def _finished(self) -> Iterator[tuple[slice, slice, Array]]:
+        """The sums (J', K', I, P) of some units j and k at a time: long runs in both triangles, and all in cache."""
+        n_units, n_second, *inputs = self._shape()
+        down = min(n_units, -(-RUN // inputs[0]))
+        across = max(1, FINISHED // (down * math.prod(inputs)))
         pairs = self._responses.all_pairs().ravel()
-        for start in range(0, n_units, step):
-            units = slice(start, min(start + step, n_units))
-            if not self._responded:
-                sums = np.zeros((units.stop - start, *shape), self.dtype)
-            elif self._packed or self._responses.packed:
-                rows = self._responses.sums[self._pairs[units].ravel()]
-                sums = np.take(rows, pairs, axis=1, mode="clip").reshape(-1, *shape)
-            else:
-                sums = self._responses.sums.reshape(n_units, *shape)[units]
-            self._add_finished_tangents(units, sums)
-            yield units, sums
+        for start in range(0, n_units, down):
+            units = slice(start, min(start + down, n_units))
+            for first in range(0, n_second, across):
+                outer = slice(first, min(first + across, n_second))
+                shape = (units.stop - start, outer.stop - first, *inputs)
+                if not self._responded:
+                    sums = np.zeros(shape, self.dtype)
+                elif self._packed or self._responses.packed:
+                    rows = self._responses.sums[self._pairs[units, outer].ravel()]
+                    sums = empty((len(rows), len(pairs)), self.dtype)
+                    sums = np.take(rows, pairs, axis=1, mode="clip", out=sums).reshape(shape)
+                else:
+                    sums = self._responses.sums.reshape(n_units, n_second, *inputs)[units, outer]
+                self._add_finished_tangents(units, outer, sums)
+                yield units, outer, sums
 
-    def _add_finished_tangents(self, units: slice, sums: Array) -> None:
+    def _add_finished_tangents(self, units: slice, outer: slice, sums: Array) -> None:
         for source, inputs, positions in self._sources():
             if source in self._tangents:
                 found = self._tangents[source].sums
                 shape = (len(self.first_units), len(inputs), len(self.first_inputs), len(self.second_units))
-                sums[..., positions] += found.reshape(shape)[units].transpose(0, 3, 2, 1)
+                sums[..., positions] += found.reshape(shape)[units, :, :, outer].transpose(0, 3, 2, 1)
             if source in self._diagonals:
                 for j in range(units.start, units.stop):
                     for p in np.flatnonzero(inputs == self.first_units[j]):
-                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[source][j]
+                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[source][j, outer]
 
     def _sources(self) -> Iterator[tuple[str, Indices, slice]]:
         """The values that feed the second layer: which of their elements are wanted, and where these lie among p."""
@@ -220,10 +221,11 @@ class Tile:
         return len(self.first_units), len(self.second_units), len(self.first_inputs), len(self.second_inputs)
 
 
-def _occupied(places: Indices) -> tuple[Indices, Indices]:
-    """Inputs and units with any weight that has a place."""
-    valid = places != CONSTANT
-    return np.flatnonzero(valid.any(axis=1)), np.flatnonzero(valid.any(axis=0))
+def _common(a: slice, b: slice) -> tuple[slice, slice]:
+    """What two ranges have in common, counted from the start of each."""
+    start = max(a.start, b.start)
+    stop = max(start, min(a.stop, b.stop))
+    return slice(start - a.start, stop - a.start), slice(start - b.start, stop - b.start)
 
 
 def _begins_with(longer: Indices, shorter: Indices) -> bool:
@@ -236,7 +238,10 @@ def _flat(rows: Array) -> Array:
 
 
 def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    if len(parts) == 1:
+        return parts[0]
+    room = empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
+    return np.concatenate(parts, out=room)
 
 
 def _part(array: Array, indices: Indices, axis: int = 0) -> Array:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jachess.backprop.places import Part
 from jachess.backprop.tile import Tile
-from jachess.network.layers import CONSTANT, Indices, Layer
+from jachess.network.layers import CONSTANT, Layer
 
 
 def overlap(layers: Sequence[Layer]) -> bool:
@@ -22,57 +23,48 @@ def make_tiles(
     layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any]
 ) -> list[Tile]:
     """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
-    row_of, column_of = _places(n_weights, rows), _places(n_weights, columns)
+    down, across = _parts(layers, n_weights, rows), _parts(layers, n_weights, columns)
     tiles: list[Tile] = []
-    for number, first in enumerate(layers):
-        for second in layers[number:]:
+    for number, (first, first_across) in enumerate(zip(down, across, strict=True)):
+        for behind in range(number, len(layers)):
+            second, second_down = across[behind], down[behind]
             found: Tile | None = None
-            a, b = _look_up(row_of, first.indices), _look_up(column_of, second.indices)
-            if (a != CONSTANT).any() and (b != CONSTANT).any():
-                found = Tile(first, second, a, b, dtype)
-                found.add_place(a, b, transposed=False)
+            if first and second:
+                found = Tile(first, second, dtype)
+                found.add_place(first, second, transposed=False)
                 tiles.append(found)
-            if first is second:
+            if behind == number or not (first_across and second_down):
                 continue
-            a, b = _look_up(column_of, first.indices), _look_up(row_of, second.indices)
-            if (a == CONSTANT).all() or (b == CONSTANT).all():
-                continue
-            if found is None or not found.covers(a, b):
-                found = Tile(first, second, a, b, dtype)
+            if found is None or not (first.covers(first_across) and second.covers(second_down)):
+                found = Tile(first_across, second_down, dtype)
                 tiles.append(found)
-            found.add_place(a, b, transposed=True)
+            found.add_place(first_across, second_down, transposed=True)
     return tiles
 
 
-def unit_tiles(layers: Sequence[Layer], number: int, units: slice, dtype: np.dtype[Any]) -> list[Tile]:
+def whole_parts(layers: Sequence[Layer]) -> list[Part]:
+    """All weights of each layer, at their places in the whole matrix."""
+    return [Part(layer, layer.indices) for layer in layers]
+
+
+def unit_tiles(parts: Sequence[Part], number: int, units: slice, dtype: np.dtype[Any]) -> list[Tile]:
     """The tiles of some units of one layer with the layers behind it, for the whole matrix, both triangles."""
-    first, tiles = layers[number], []
-    rows = _only(first.indices, units)
-    for second in layers[number:]:
-        columns = second.indices
-        if second is first:
-            columns = _only(columns, slice(units.start, columns.shape[1]))
-        tile = Tile(first, second, rows, columns, dtype)
+    rows, tiles = parts[number].of(units), []
+    for second in parts[number:]:
+        same = second is parts[number]
+        columns = second.of(slice(units.start, None)) if same else second
+        tile = Tile(rows, columns, dtype)
         tile.add_place(rows, columns, transposed=False)
-        if second is first:
-            columns = _only(columns, slice(units.stop, columns.shape[1]))  # among themselves they are both ways there
-        if (columns != CONSTANT).any():
+        if same:
+            columns = second.of(slice(units.stop, None))  # among themselves they are both ways there
+        if columns:
             tile.add_place(rows, columns, transposed=True)
         tiles.append(tile)
     return tiles
 
 
-def _only(indices: Indices, units: slice) -> Indices:
-    chosen = np.full_like(indices, CONSTANT)
-    chosen[:, units] = indices[:, units]
-    return chosen
-
-
-def _places(n_weights: int, span: slice) -> Indices:
+def _parts(layers: Sequence[Layer], n_weights: int, span: slice) -> list[Part]:
+    """The weights of each layer that lie in a range of the weight vector."""
     places = np.full(n_weights, CONSTANT, np.int64)
     places[span] = np.arange(span.stop - span.start)
-    return places
-
-
-def _look_up(places: Indices, indices: Indices) -> Indices:
-    return np.where(indices == CONSTANT, CONSTANT, places[indices])
+    return [Part(layer, np.where(layer.indices == CONSTANT, CONSTANT, places[layer.indices])) for layer in layers]

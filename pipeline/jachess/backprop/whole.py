@@ -11,7 +11,7 @@ from jachess.backprop.hessian import Perturbations, accumulate, insert_products,
 from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.propagation import Points
 from jachess.backprop.tile import Tile
-from jachess.backprop.tiling import overlap, unit_tiles
+from jachess.backprop.tiling import overlap, unit_tiles, whole_parts
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array
 from jachess.network.layers import Layer, find_layers
@@ -49,11 +49,12 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
 def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the points, and all units."""
     add = overlap(layers)
+    parts = whole_parts(layers)
     pieces = [(number, slice(0, layer.indices.shape[1])) for number, layer in enumerate(layers)]
 
     def part(start: int) -> Array:
         mine = np.zeros_like(whole)
-        tiles = [tile for piece in pieces for tile in unit_tiles(layers, *piece, whole.dtype)]
+        tiles = [tile for piece in pieces for tile in unit_tiles(parts, *piece, whole.dtype)]
         accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]))
         for tile in tiles:
             tile.scatter(mine, add=add)
@@ -65,10 +66,10 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
 
 def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the units, and all points."""
-    kept, in_order = _kept(head, chunks), overlap(layers)
+    kept, in_order, parts = _kept(head, chunks), overlap(layers), whole_parts(layers)
 
     def summed(piece: Piece) -> list[Tile]:
-        tiles = unit_tiles(layers, *piece, whole.dtype)
+        tiles = unit_tiles(parts, *piece, whole.dtype)
         accumulate(tiles, perturbations(head, lambda: chunks) if kept is None else kept)
         if in_order:
             return tiles

@@ -9,6 +9,7 @@ import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
+from jachess.network.working_arrays import empty_like
 
 LARGEST = 2**27
 """Elements that one value may have; a small file can ask for any number of them."""
@@ -56,9 +57,21 @@ def times(derivative: Array | float, rows: Array) -> Array:
 
     So what a Where has not chosen, √x at x < 0, say, takes no part in any derivative.
     """
-    with np.errstate(invalid="ignore"):
-        product = np.asarray(derivative * rows)
-    return product if np.isfinite(derivative).all() else np.where(rows == 0, 0, product).astype(product.dtype)
+    with np.errstate(all="ignore"):
+        product = np.multiply(derivative, rows, out=_room(derivative, rows))
+        total = np.sum(derivative)
+    if np.isfinite(total) or np.isfinite(derivative).all():  # one finite sum tells it sooner
+        return product
+    return np.where(rows == 0, 0, product).astype(product.dtype)
+
+
+def _room(derivative: Array | float, rows: Array) -> Array | None:
+    """Where their product goes, if the rows have its shape."""
+    if not isinstance(derivative, np.ndarray) or derivative.ndim > rows.ndim:
+        return None
+    if any(mine not in (1, theirs) for mine, theirs in zip(derivative.shape[::-1], rows.shape[::-1], strict=False)):
+        return None
+    return empty_like(rows, np.result_type(derivative, rows))
 
 
 def from_end(axis: int, ndim: int) -> int:

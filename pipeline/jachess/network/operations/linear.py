@@ -7,6 +7,7 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.operations.axes import align, bounded, unbroadcast
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.working_arrays import empty
 
 
 def matrix_product(a: Array, b: Array) -> Array:
@@ -18,12 +19,18 @@ def matrix_product(a: Array, b: Array) -> Array:
     if b.ndim != 2 or a.ndim < 2:
         return np.asarray(a @ b)
     if a.strides[-2] == a.itemsize and a.shape[-1] > 1:
-        lying = np.empty((*a.shape[:-2], b.shape[1], a.shape[-2]), np.result_type(a, b)).swapaxes(-1, -2)
+        lying = empty((*a.shape[:-2], b.shape[1], a.shape[-2]), np.result_type(a, b)).swapaxes(-1, -2)
         return np.matmul(a, b, out=lying)
     order = [*np.argsort([-abs(stride) for stride in a.strides[:-1]], kind="stable"), a.ndim - 1]
     moved = a.transpose(order)
     product = (moved.reshape(-1, a.shape[-1]) @ b).reshape(*moved.shape[:-1], b.shape[1])
     return product.transpose(np.argsort(order))
+
+
+def _rows_of_diagonal(rows: Array, units: Array, b: Array) -> Array:
+    """Products with b of rows that are zero but at one unit each: v_j(n) b_(j,m) as (J, n, M), points last in memory."""
+    found = empty((len(units), b.shape[1], rows.shape[1]), np.result_type(rows, b))
+    return np.multiply(b[units][:, :, None], rows[:, None, :], out=found).swapaxes(1, 2)
 
 
 def _transposed(matrix: Array) -> Array:
@@ -66,6 +73,12 @@ def _gemm_tangent(call: Call, dx: Maybe) -> Maybe:
         aligned = align(dx[2], c.ndim, 2)
         terms.append(beta * np.broadcast_to(aligned, aligned.shape[:-2] + call.y.shape))
     return (sum(terms[1:], start=terms[0]) if terms else None,)
+
+
+def _gemm_from_diagonal(call: Call, rows: Array, units: Array) -> Array | None:
+    if call.attributes["transA"]:
+        return None
+    return _rows_of_diagonal(_scaled(call.attributes["alpha"], rows), units, _gemm_operands(call)[1])
 
 
 def _gemm_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
@@ -114,6 +127,7 @@ GEMM = Operation(
     _gemm_curvature,
     attributes={"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
     weights=(0, 1, 2),
+    from_diagonal=_gemm_from_diagonal,
 )
 
 
@@ -165,6 +179,12 @@ def _matmul_tangent(call: Call, dx: Maybe) -> Maybe:
     return (total.reshape(total.shape[: total.ndim - len(m.shape)] + call.y.shape),)
 
 
+def _matmul_from_diagonal(call: Call, rows: Array, units: Array) -> Array | None:
+    a, b = call.inputs
+    assert a is not None
+    return _rows_of_diagonal(rows, units, b) if a.ndim == 2 and b is not None and b.ndim == 2 else None
+
+
 def _matmul_sides(
     m: _Matrices, wanted: Wanted, delta: Array, a: Array | None, b: Array | None
 ) -> tuple[Array | None, Array | None]:
@@ -204,5 +224,14 @@ def _matmul_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe
     return _matmul_sides(m, wanted, m.result(dy[0], call.y.ndim), da, db)
 
 
-MATMUL = Operation("MatMul", (2, 2), _matmul, _matmul_tangent, _matmul_cotangent, _matmul_curvature, weights=(0, 1))
+MATMUL = Operation(
+    "MatMul",
+    (2, 2),
+    _matmul,
+    _matmul_tangent,
+    _matmul_cotangent,
+    _matmul_curvature,
+    weights=(0, 1),
+    from_diagonal=_matmul_from_diagonal,
+)
 LINEAR = (GEMM, MATMUL)

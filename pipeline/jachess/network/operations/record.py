@@ -13,7 +13,8 @@ For y = f(x_1, x_2, …) with ȳ = ∂E/∂y the rules are
 * ``cotangent``:  x̄_i = (∂f/∂x_i)ᵀ ȳ
 * ``curvature``:  the part of the tangent of the cotangent that comes from f's own curvature,
   Σ_j (∂/∂x_j [(∂f/∂x_i)ᵀ ȳ]) ẋ_j; the whole is curvature + cotangent of the tangent of ȳ. An operation that is
-  linear in all its inputs together has none.
+  linear in all its inputs together has none. What it returns, and what the cotangent rule of an operation with
+  curvature returns, are new arrays: the two are added up in place.
 """
 
 from __future__ import annotations
@@ -87,6 +88,9 @@ class Operation:
         It only moves elements of its first input (or, Concat, of all): no arithmetic.
     elementwise : bool
         Each element of the output depends on one element of each input: that at its place, if the shapes agree.
+    from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
+        For a linear operation: tangents of the output where row j of the first input's is zero but at unit ``units[j]``.
+        None where there is no shorter way than by all the zeros.
     domain : str
         ONNX's domain; "" is its own set of operations.
     """
@@ -102,4 +106,5 @@ class Operation:
     weights: tuple[int, ...] = ()
     moves: bool = False
     elementwise: bool = False
+    from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
     domain: str = ""
