@@ -7,6 +7,7 @@ chain of matrices (Griewank & Walther, Evaluating Derivatives: mixed accumulatio
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,56 +18,81 @@ from jachess.network.paths import ancestors, descendants
 
 @dataclass(frozen=True)
 class Cut:
-    """A value that all paths pass, its `width` per point, and the operations of the segment that ends in it."""
+    """A value that all paths pass, and the segment that ends in it.
+
+    Attributes
+    ----------
+    value : str
+    width : int
+        Elements of the value for each point.
+    operations : float
+        Multiplications that the segment costs each row or column of a point.
+    node : int
+        The node that makes the value; -1 for the network's input.
+    elements : int
+        Elements of the values that are made on the segment, for each point.
+    """
 
     value: str
     width: int
     operations: float
+    node: int
+    elements: int
 
 
 @dataclass(frozen=True)
 class Bracket:
     """How to compute the Jacobian from cut `start` to cut `end`.
 
-    `how` is ``forward`` (columns through the segments), ``reverse`` (rows), or ``product`` (of the Jacobians on either
-    side of cut `middle`); with a `middle`, ``forward`` continues from the Jacobian before it, ``reverse`` from the one
-    behind it. `cost` counts multiplications for one point.
+    `how` is ``forward`` (columns through the segments), ``reverse`` (rows), or ``product`` of the Jacobians `behind`
+    and `before` some cut between; with a `before`, ``forward`` goes on from it, ``reverse`` from a `behind`. `cost`
+    counts multiplications for one point, `elements` those of the largest working array.
     """
 
     start: int
     end: int
     how: str
-    middle: int | None
     cost: float
+    elements: int
+    before: Bracket | None = None
+    behind: Bracket | None = None
 
 
-def find_cuts(network: Network, state: State) -> list[Cut]:
-    """The cuts from the differentiated input to the output, both included, in topological order."""
+def find_cuts(network: Network, state: State, pair: State) -> list[Cut]:
+    """The cuts from the differentiated input to the output, both included, in topological order.
+
+    Parameters
+    ----------
+    network : Network
+    state, pair : State
+        Of one point, and of two: so it shows which values have an axis of points in front.
+    """
     active = descendants(network, [network.input]) & ancestors(network, [network.output])
     if network.input not in active:
         return []
     last_use = {name: i for i, node in enumerate(network.nodes) for name in node.inputs if name in active}
     last_use[network.output] = len(network.nodes)
-    cuts = [Cut(network.input, network.n_inputs, 0.0)]
-    live, operations = {network.input}, 0.0
+    cuts = [Cut(network.input, network.n_inputs, 0.0, -1, 0)]
+    live, operations, elements = {network.input}, 0.0, 0
     for i, node in enumerate(network.nodes):
         made = [name for name in node.outputs if name in active]
         if not made:
             continue
+        elements += sum(state.values[name].size for name in made)
         sizes = [state.values[name].size for name in node.inputs if name and name not in active]
-        operations += sum(state.values[name].size for name in made) / state.n_points + sum(sizes)
+        operations += sum(state.values[name].size for name in made) + sum(sizes)
         live = {name for name in live | set(made) if last_use.get(name, -1) > i}
         if len(live) == 1:
             (value,) = live
-            array = state.values[value]
-            if value == cuts[-1].value or array.ndim == 0 or array.shape[0] != state.n_points:
+            array, two = state.values[value], pair.values[value]
+            if value == cuts[-1].value or array.shape[:1] != (1,) or two.shape != (2, *array.shape[1:]):
                 continue
-            cuts.append(Cut(value, array.size // state.n_points, operations))
-            operations = 0.0
+            cuts.append(Cut(value, array.size, operations, i, elements))
+            operations, elements = 0.0, 0
     return cuts
 
 
-def cheapest(cuts: list[Cut], method: str) -> Bracket:
+def cheapest(cuts: Sequence[Cut], method: str) -> Bracket:
     """The bracketing of the whole chain with the fewest operations.
 
     Parameters
@@ -74,51 +100,36 @@ def cheapest(cuts: list[Cut], method: str) -> Bracket:
     method : {"auto", "reverse", "forward", "mixed"}
         ``mixed`` multiplies or continues at least once, where there is a cut to do it at.
     """
-    end = len(cuts) - 1
-    return (
-        {bracket.how: bracket for bracket in _plain(cuts, 0, end)}[method]
-        if method
-        in (
-            "forward",
-            "reverse",
-        )
-        else _best(tuple(cuts), mixed=method == "mixed" and end > 1)
-    )
 
-
-def _plain(cuts: list[Cut] | tuple[Cut, ...], start: int, end: int) -> list[Bracket]:
-    length = sum(cut.operations for cut in cuts[start + 1 : end + 1])
-    return [
-        Bracket(start, end, "reverse", None, cuts[end].width * length),
-        Bracket(start, end, "forward", None, cuts[start].width * length),
-    ]
-
-
-def _best(cuts: tuple[Cut, ...], *, mixed: bool) -> Bracket:
     @cache
     def best(start: int, end: int) -> Bracket:
-        return min(_plain(cuts, start, end) + split(start, end), key=lambda bracket: bracket.cost)
+        return min(plain(start, end) + split(start, end), key=lambda bracket: bracket.cost)
+
+    def through(start: int, end: int, rows: int) -> tuple[float, int]:
+        """Operations and elements of so many rows, or columns, on their way."""
+        way = cuts[start + 1 : end + 1]
+        return rows * sum(cut.operations for cut in way), rows * max((cut.elements for cut in way), default=0)
+
+    def plain(start: int, end: int) -> list[Bracket]:
+        return [
+            Bracket(start, end, "reverse", *through(start, end, cuts[end].width)),
+            Bracket(start, end, "forward", *through(start, end, cuts[start].width)),
+        ]
 
     def split(start: int, end: int) -> list[Bracket]:
-        a, c = cuts[start].width, cuts[end].width
-        found = []
+        a, c, found = cuts[start].width, cuts[end].width, []
         for middle in range(start + 1, end):
-            before, behind = best(start, middle).cost, best(middle, end).cost
-            first = sum(cut.operations for cut in cuts[start + 1 : middle + 1])
-            second = sum(cut.operations for cut in cuts[middle + 1 : end + 1])
+            before, behind = best(start, middle), best(middle, end)
+            (pushing, pushed), (pulling, pulled) = through(middle, end, a), through(start, middle, c)
+            joined = before.cost + behind.cost + a * cuts[middle].width * c
             found += [
-                Bracket(start, end, "product", middle, before + behind + a * cuts[middle].width * c),
-                Bracket(start, end, "forward", middle, before + a * second),
-                Bracket(start, end, "reverse", middle, behind + c * first),
+                Bracket(start, end, "product", joined, max(before.elements, behind.elements), before, behind),
+                Bracket(start, end, "forward", before.cost + pushing, max(before.elements, pushed), before),
+                Bracket(start, end, "reverse", behind.cost + pulling, max(behind.elements, pulled), None, behind),
             ]
         return found
 
     end = len(cuts) - 1
-    return min(split(0, end), key=lambda bracket: bracket.cost) if mixed else best(0, end)
-
-
-def bracket_of(cuts: list[Cut], start: int, end: int) -> Bracket:
-    """The cheapest way to compute the Jacobian between two of the cuts."""
-    inner = cheapest([Cut(cuts[start].value, cuts[start].width, 0.0), *cuts[start + 1 : end + 1]], "auto")
-    middle = None if inner.middle is None else inner.middle + start
-    return Bracket(start, end, inner.how, middle, inner.cost)
+    if method in ("reverse", "forward"):
+        return next(bracket for bracket in plain(0, end) if bracket.how == method)
+    return min(split(0, end), key=lambda bracket: bracket.cost) if method == "mixed" and end > 1 else best(0, end)

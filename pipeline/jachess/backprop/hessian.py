@@ -107,7 +107,7 @@ class Perturbations:
     """Forward propagation and backpropagation of some points, and how both respond to perturbed pre-activations."""
 
     def __init__(self, head: Head, points: Points, targets: Array) -> None:
-        self.head, self.targets = head, np.asfortranarray(targets)
+        self.head, self.targets = head, np.asfortranarray(targets, dtype=head.network.w.dtype)
         self.state: State = forward(head.network, points_last(points))
         names = [weight.name for weight in head.network.weights]
         start = output_errors(head, self.state, self.targets)

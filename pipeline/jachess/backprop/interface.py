@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from jachess.backprop import gradient as _gradient
 from jachess.backprop.hessian import hessian_block
-from jachess.backprop.jacobian import jacobian_rows
+from jachess.backprop.jacobian import JacobianKernel
 from jachess.backprop.parallel import for_all, n_cores, one_blas_thread
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import hessian_vector_products
@@ -18,6 +19,7 @@ from jachess.errors import InputError, PointsError
 from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Array, Network
 
+FLOAT64 = np.dtype(np.float64)
 POINTS_AT_ONCE = 1024
 """Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
 
@@ -43,8 +45,8 @@ def jacobian(
         How to accumulate; ``auto`` takes the fewest operations. All give the same numbers up to rounding.
     rows : slice, optional
         The outputs k to compute; all by default.
-    dtype : dtype, optional
-        Of the result; float64 by default.
+    dtype : {float64, float32}, optional
+        In which all is computed; float64 by default.
 
     Returns
     -------
@@ -56,16 +58,17 @@ def jacobian(
     PointsError
         If the points do not fit the network.
     """
-    arrays = fit_points(net, points)
-    n_points = len(arrays[0])
-    n_rows = len(range(net.n_outputs)[rows if rows is not None else slice(None)])
-    result = np.empty((n_points, n_rows, net.n_inputs), dtype=dtype or np.float64)
+    arrays, kind = fit_points(net, points), _floating(dtype)
+    kernel = JacobianKernel(net.astype(kind), method=method, rows=rows)
+    result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
+    step = max(kernel.points_at_once, -(-len(result) // (8 * n_cores())))
+    step = min(step, -(-len(result) // n_cores()))
 
     def fill(start: int) -> None:
-        part = slice(start, start + POINTS_AT_ONCE)
-        result[part] = jacobian_rows(net, tuple(array[part] for array in arrays), method=method, rows=rows)
+        part = slice(start, start + step)
+        kernel.fill(_cast(tuple(array[part] for array in arrays), kind), result[part])
 
-    for_all(fill, range(0, n_points, POINTS_AT_ONCE))
+    for_all(fill, range(0, len(result), step))
     return result
 
 
@@ -113,8 +116,8 @@ def hessian(
         As for `gradient`.
     rows, columns : slice, optional
         Ranges of the weight vector; all by default.
-    dtype : dtype, optional
-        Of the result; float64 by default.
+    dtype : {float64, float32}, optional
+        In which all is computed; float64 by default.
 
     Returns
     -------
@@ -125,11 +128,12 @@ def hessian(
     PointsError, JobError
         If points or targets do not fit the network or the error function.
     """
-    head, chunks = _prepare(net, points, targets, error)
+    kind = _floating(dtype)
+    head, chunks = _prepare(net, points, targets, error, kind)
     if rows is None and columns is None:
-        return whole_hessian(head, list(chunks())).astype(dtype or np.float64, copy=False)
+        return whole_hessian(head, list(chunks()))
     down, across = _span(rows, net.n_weights, "rows"), _span(columns, net.n_weights, "columns")
-    result = np.empty((down.stop - down.start, across.stop - across.start), dtype=dtype or np.float64)
+    result = np.empty((down.stop - down.start, across.stop - across.start), kind)
     height = max(64, -(-len(result) // (4 * n_cores())))
 
     def fill_block(start: int) -> None:
@@ -202,13 +206,17 @@ def fit_points(net: Network, points: ArrayLike | Sequence[ArrayLike]) -> Points:
 
 
 def _prepare(
-    net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, error: str
+    net: Network,
+    points: ArrayLike | Sequence[ArrayLike],
+    targets: ArrayLike,
+    error: str,
+    dtype: np.dtype[Any] = FLOAT64,
 ) -> tuple[Head, Chunks]:
-    head = error_head(net, error)
+    head = error_head(net.astype(dtype), error)
     arrays, t = fit_points(net, points), np.asarray(targets)
     if t.ndim == 0 or len(t) != len(arrays[0]):
         raise PointsError(f"targets: wrong number (wanted {len(arrays[0])}, one a point; got shape {t.shape}).")
-    prepared = head.targets(t)
+    prepared, arrays = head.targets(t), _cast(arrays, dtype)
 
     def chunks() -> list[tuple[Points, Array]]:
         starts = range(0, len(prepared), POINTS_AT_ONCE)
@@ -216,6 +224,17 @@ def _prepare(
         return [(tuple(array[part] for array in arrays), prepared[part]) for part in parts]
 
     return head, chunks
+
+
+def _floating(dtype: DTypeLike | None) -> np.dtype[Any]:
+    found = np.dtype(dtype or np.float64)
+    if found not in (np.float64, np.float32):
+        raise InputError(f"dtype: derivatives are computed in float64 or float32 (got {found}). Convert the result.")
+    return found
+
+
+def _cast(points: Points, dtype: np.dtype[Any]) -> Points:
+    return tuple(array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in points)
 
 
 def _span(part: slice | None, length: int, name: str) -> slice:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
@@ -123,6 +123,15 @@ class Network:
     def n_weights(self) -> int:
         """W, the number of weights, biases counted."""
         return int(self.w.size)
+
+    def astype(self, dtype: DTypeLike) -> Network:
+        """The same network with weights and floating constants of another type, in which everything is computed."""
+        if self.w.dtype == dtype:
+            return self
+        constants = {
+            name: value.astype(dtype) if value.dtype.kind == "f" else value for name, value in self.constants.items()
+        }
+        return replace(self, w=self.w.astype(dtype), constants=constants)
 
     def fingerprint(self) -> str:
         """SHA-256 (hexadecimal) of everything that the derivatives depend on."""

@@ -31,6 +31,7 @@ def broadcasting(
     sides: Callable[[Arrays], Array] | None = None,
     attributes: Mapping[str, Any] | None = None,
     weights: tuple[int, ...] = (),
+    linear: bool = False,
 ) -> Operation:
     """The record of an elementwise function of several operands; ``second`` None: its curvature is zero."""
 
@@ -84,6 +85,7 @@ def broadcasting(
         sides=None if sides is None else lambda call: sides(operands(call)),
         attributes=attributes or {},
         weights=weights,
+        linear=linear,
         elementwise=True,
     )
 
@@ -159,8 +161,8 @@ def _share(pick: Callable[..., Array]) -> Partial:
 
 
 ARITHMETIC = (
-    broadcasting("Add", lambda xs: xs[0] + xs[1], lambda xs, i: 1.0, weights=(0, 1)),
-    broadcasting("Sub", lambda xs: xs[0] - xs[1], lambda xs, i: 1.0 - 2.0 * i),
+    broadcasting("Add", lambda xs: xs[0] + xs[1], lambda xs, i: 1.0, weights=(0, 1), linear=True),
+    broadcasting("Sub", lambda xs: xs[0] - xs[1], lambda xs, i: 1.0 - 2.0 * i, linear=True),
     broadcasting("Mul", lambda xs: xs[0] * xs[1], lambda xs, i: xs[1 - i], lambda xs, i, j: None if i == j else 1.0),
     broadcasting("Div", _divide, _divide1, _divide2),
     broadcasting("Pow", _power, _power1, _power2),

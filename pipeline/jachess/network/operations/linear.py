@@ -28,7 +28,7 @@ def matrix_product(a: Array, b: Array) -> Array:
 
 
 def _rows_of_diagonal(rows: Array, units: Array, b: Array) -> Array:
-    """Products with b of rows that are zero but at one unit each: v_j(n) b_(j,m) as (J, n, M), points last in memory."""
+    """Products with b of rows that are zero but at one unit each, v_j(n) b_jm as (J, n, M), points last in memory."""
     found = empty((len(units), b.shape[1], rows.shape[1]), np.result_type(rows, b))
     return np.multiply(b[units][:, :, None], rows[:, None, :], out=found).swapaxes(1, 2)
 
@@ -127,6 +127,7 @@ GEMM = Operation(
     _gemm_curvature,
     attributes={"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
     weights=(0, 1, 2),
+    linear=True,
     from_diagonal=_gemm_from_diagonal,
 )
 
@@ -232,6 +233,7 @@ MATMUL = Operation(
     _matmul_cotangent,
     _matmul_curvature,
     weights=(0, 1),
+    linear=True,
     from_diagonal=_matmul_from_diagonal,
 )
 LINEAR = (GEMM, MATMUL)

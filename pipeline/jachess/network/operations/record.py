@@ -86,10 +86,12 @@ class Operation:
         Input slots in which a floating constant of the file counts as a weight.
     moves : bool
         It only moves elements of its first input (or, Concat, of all): no arithmetic.
+    linear : bool
+        It is linear in each of its inputs.
     elementwise : bool
         Each element of the output depends on one element of each input: that at its place, if the shapes agree.
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
-        For a linear operation: tangents of the output where row j of the first input's is zero but at unit ``units[j]``.
+        Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
     domain : str
         ONNX's domain; "" is its own set of operations.
@@ -105,6 +107,7 @@ class Operation:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[int, ...] = ()
     moves: bool = False
+    linear: bool = False
     elementwise: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
     domain: str = ""

@@ -69,7 +69,7 @@ def _constant(call: Call) -> Array:
         if value is not None:
             array = np.asarray(value)
             floating = name in ("value_float", "value_floats")
-            return array.astype(np.float64) if floating or array.dtype.kind == "f" else array
+            return array.astype(np.float64) if floating and array.dtype.kind != "f" else array
     raise NetworkError("a Constant without a value")
 
 
