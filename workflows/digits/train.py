@@ -1,10 +1,11 @@
 """Train the quick-start network and write what the job reads: `digits.onnx`, `points.npy`, `targets.npy`.
 
     pip install ".[workflows]"
-    python workflows/digits/train.py [FOLDER]        (default: this script's own folder)
+    python workflows/digits/train.py [FOLDER [UNITS ...]]        (default: this script's own folder, 32 hidden units)
 
 The data are the 1,797 handwritten digits that ship with scikit-learn (8 x 8 pixels, 10 classes), so nothing
-is downloaded. The network is 64 inputs, 32 tanh units, 10 softmax units: 2,410 weights. The weight decay
+is downloaded. The network is 64 inputs, 32 tanh units, 10 softmax units: 2,410 weights. Several numbers of units
+make as many hidden layers: `FOLDER 256 256 64` is the network of docs/performance.md's record. The weight decay
 keeps the softmax from saturating: where it saturates, the derivatives are almost all zero.
 """
 
@@ -22,7 +23,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-HIDDEN_UNITS = 32
+HIDDEN_UNITS = (32,)
 WEIGHT_DECAY = 3.0
 HELD_OUT = 0.25
 SEED = 0
@@ -34,10 +35,10 @@ def load_data() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return (digits.data / 16).astype(np.float32), digits.target.astype(np.int64)
 
 
-def train(points: NDArray[np.float32], targets: NDArray[np.int64]) -> MLPClassifier:
+def train(points: NDArray[np.float32], targets: NDArray[np.int64], hidden: tuple[int, ...]) -> MLPClassifier:
     """Train by L-BFGS on the whole batch; one BLAS thread, so that sums round the same way every time."""
     network = MLPClassifier(
-        hidden_layer_sizes=(HIDDEN_UNITS,),
+        hidden_layer_sizes=hidden,
         activation="tanh",
         solver="lbfgs",
         alpha=WEIGHT_DECAY,
@@ -50,23 +51,24 @@ def train(points: NDArray[np.float32], targets: NDArray[np.int64]) -> MLPClassif
 
 def to_onnx(network: MLPClassifier) -> onnx.ModelProto:
     """Write each layer as a Gemm node, its weights as (units, inputs), with the number of points left free."""
-    (hidden, output), (hidden_bias, output_bias) = network.coefs_, network.intercepts_
-    weights = {
-        "hidden.weight": hidden.T,
-        "hidden.bias": hidden_bias,
-        "output.weight": output.T,
-        "output.bias": output_bias,
-    }
+    n_hidden = len(network.coefs_) - 1
+    numbers = [""] if n_hidden == 1 else [str(number + 1) for number in range(n_hidden)]
+    names = [f"hidden{number}" for number in numbers] + ["output"]
+    weights, nodes, z = {}, [], "pixels"
+    for name, tensor, bias in zip(names, network.coefs_, network.intercepts_, strict=True):
+        weights |= {f"{name}.weight": tensor.T, f"{name}.bias": bias}
+        a = "logits" if name == "output" else name.replace("hidden", "a")
+        nodes.append(helper.make_node("Gemm", [z, f"{name}.weight", f"{name}.bias"], [a], name, transB=1))
+        if name != "output":
+            z = name.replace("hidden", "z")
+            nodes.append(helper.make_node("Tanh", [a], [z], f"{name}_units"))
+    nodes.append(helper.make_node("Softmax", ["logits"], ["probabilities"], "output_units", axis=1))
+    n_inputs, n_outputs = network.coefs_[0].shape[0], network.coefs_[-1].shape[1]
     graph = helper.make_graph(
-        [
-            helper.make_node("Gemm", ["pixels", "hidden.weight", "hidden.bias"], ["a"], "hidden", transB=1),
-            helper.make_node("Tanh", ["a"], ["z"], "hidden_units"),
-            helper.make_node("Gemm", ["z", "output.weight", "output.bias"], ["logits"], "output", transB=1),
-            helper.make_node("Softmax", ["logits"], ["probabilities"], "output_units", axis=1),
-        ],
+        nodes,
         "digits",
-        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["points", hidden.shape[0]])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["points", output.shape[1]])],
+        [helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["points", n_inputs])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["points", n_outputs])],
         [
             numpy_helper.from_array(np.ascontiguousarray(values, dtype=np.float32), name)
             for name, values in weights.items()
@@ -82,19 +84,19 @@ def to_onnx(network: MLPClassifier) -> onnx.ModelProto:
     return model
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, hidden: tuple[int, ...]) -> None:
     """Report how the recipe does on digits it has not seen; train on all of them and write the files."""
     points, targets = load_data()
     seen, unseen, seen_targets, unseen_targets = train_test_split(
         points, targets, test_size=HELD_OUT, random_state=SEED, stratify=targets
     )
-    trial = train(seen, seen_targets)
+    trial = train(seen, seen_targets, hidden)
     print(
         f"held out: {trial.score(unseen, unseen_targets):.1%} of {len(unseen)} digits right, "
         f"after training on the other {len(seen)}"
     )
 
-    network = train(points, targets)
+    network = train(points, targets, hidden)
     n_weights = sum(tensor.size for tensor in (*network.coefs_, *network.intercepts_))
     print(
         f"shipped:  {n_weights:,} weights, trained on all {len(points):,} digits "
@@ -108,4 +110,5 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    given = sys.argv[1:]
+    main(Path(given[0]) if given else Path(__file__).parent, tuple(map(int, given[1:])) or HIDDEN_UNITS)

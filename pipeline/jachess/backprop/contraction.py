@@ -38,7 +38,7 @@ class Contraction:
         self.n_left, self.n_right, self.packed = n_left, n_right, packed
         widths = [n_right - i if packed else n_right for i in range(n_left)]
         self._starts = [0, *accumulate(widths)]
-        self.sums = empty((n_factors, self._starts[-1]), dtype)
+        self.sums = np.empty((n_factors, self._starts[-1]), dtype)
 
     def add(self, rows: slice, factors: Array, left: Array, right: Array, *, first: bool) -> None:
         """Add the sum over n points for some factors.

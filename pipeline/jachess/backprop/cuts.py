@@ -129,7 +129,9 @@ def cheapest(cuts: Sequence[Cut], method: str) -> Bracket:
             ]
         return found
 
-    end = len(cuts) - 1
+    end, narrowest = len(cuts) - 1, min(cut.width for cut in cuts)
+    if method == "auto" and narrowest in (cuts[0].width, cuts[-1].width):  # fewer rows cannot be carried anywhere
+        method = "reverse" if narrowest == cuts[-1].width else "forward"
     if method in ("reverse", "forward"):
         return next(bracket for bracket in plain(0, end) if bracket.how == method)
     return min(split(0, end), key=lambda bracket: bracket.cost) if method == "mixed" and end > 1 else best(0, end)

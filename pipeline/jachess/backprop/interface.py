@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from jachess.backprop import gradient as _gradient
 from jachess.backprop.hessian import hessian_block
 from jachess.backprop.jacobian import JacobianKernel
-from jachess.backprop.parallel import for_all, n_cores, one_blas_thread
+from jachess.backprop.parallel import for_all, n_cores, on_all_cores
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import hessian_vector_products
 from jachess.backprop.whole import whole_hessian
@@ -24,7 +24,7 @@ POINTS_AT_ONCE = 1024
 """Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
 
 
-@one_blas_thread
+@on_all_cores
 def jacobian(
     net: Network,
     points: ArrayLike | Sequence[ArrayLike],
@@ -72,7 +72,7 @@ def jacobian(
     return result
 
 
-@one_blas_thread
+@on_all_cores
 def gradient(net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, *, error: str) -> Array:
     """Gradient ∂E/∂w of the error summed over all points, by backpropagation.
 
@@ -97,7 +97,7 @@ def gradient(net: Network, points: ArrayLike | Sequence[ArrayLike], targets: Arr
     return _gradient.gradient(head, chunks)
 
 
-@one_blas_thread
+@on_all_cores
 def hessian(
     net: Network,
     points: ArrayLike | Sequence[ArrayLike],
@@ -144,7 +144,7 @@ def hessian(
     return result
 
 
-@one_blas_thread
+@on_all_cores
 def hessian_vector_product(
     net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, v: ArrayLike, *, error: str
 ) -> Array:

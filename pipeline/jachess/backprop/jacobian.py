@@ -16,11 +16,10 @@ from jachess.backprop.propagation import Points, State, forward
 from jachess.backprop.segments import find_segments
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
-from jachess.network.working_arrays import reused
 
 METHODS = ("auto", "reverse", "forward", "mixed")
 
-WORKING = 1 << 18
+WORKING = 1 << 20
 """Elements of the largest working array of a chunk of points: what stays in cache."""
 
 
@@ -72,10 +71,9 @@ class JacobianKernel:
 
     def fill(self, points: Points, jacobian: Array) -> None:
         """Write the Jacobians of n points into an array (n, K, D)."""
-        with reused():
-            for start in range(0, len(jacobian), self.points_at_once):
-                part = slice(start, start + self.points_at_once)
-                self._fill_chunk(tuple(array[part] for array in points), jacobian[part])
+        for start in range(0, len(jacobian), self.points_at_once):
+            part = slice(start, start + self.points_at_once)
+            self._fill_chunk(tuple(array[part] for array in points), jacobian[part])
 
     def _fill_chunk(self, points: Points, jacobian: Array) -> None:
         if not self._cuts:  # no output depends on the input

@@ -14,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-from jachess.network.working_arrays import reuse
+from jachess.network.working_arrays import give_back
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,23 +31,26 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController().select(user_api="blas")
 
 
-def one_blas_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that runs with one BLAS thread from its start to its end.
+def on_all_cores(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that runs with one BLAS thread from its start to its end, and keeps little memory after it.
 
     A single product with several would leave threads behind that spin for some 20 ms, on the cores that ours need.
     """
 
     @wraps(function)
     def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _blas().limit(limits=1):
-            return function(*args, **kwargs)
+        try:
+            with _blas().limit(limits=1):
+                return function(*args, **kwargs)
+        finally:
+            give_back()
 
     return limited
 
 
 def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
     """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
-    with ThreadPoolExecutor(n_cores(), initializer=reuse) as threads:
+    with ThreadPoolExecutor(n_cores()) as threads:
         yield from threads.map(function, blocks)
 
 

@@ -19,12 +19,14 @@ from jachess.network.graph import Network
 
 WORKER_BASE = 200 * 2**20
 """Bytes of a worker process that has imported everything and does nothing (measured: 150 MiB)."""
-POINTS_AT_ONCE = 256
+POINTS_AT_ONCE = 1024
 """Points of one chunk inside a task: few enough for the cache, enough for fast matrix products."""
 CHUNK = 8 * 2**20
 """Bytes of a stored chunk, where there is enough to store."""
 DEFAULT_MEMORY = 2 * 2**30
 """Bytes a worker for which blocks are cut, unless the job says; fixed, so that the machine does not shape the store."""
+FEW_ROWS = 256
+"""Rows of a strip below which fewer points at once are the better way to need less memory."""
 BLOCKS = 8
 """A small job is still cut into as many blocks, so that workers share it and a kill loses little."""
 
@@ -64,7 +66,7 @@ def make_plan(
         points_per_block=max(1, min(CHUNK // per_point, max(16, -(-n_points // BLOCKS)), n_points)),
         outputs_per_chunk=min(network.n_outputs, max(1, 2 * CHUNK // (network.n_inputs * itemsize))),
         strip=max(1, min(max(edge, 64), network.n_weights)),
-        points_at_once=min(POINTS_AT_ONCE, n_points),
+        points_at_once=-(-n_points // -(-n_points // POINTS_AT_ONCE)),
         value_width=_value_width(network),
         weights=tuple((weight.name, weight.shape, weight.offset) for weight in network.weights),
         input_shape=network.input_shape,
@@ -96,11 +98,10 @@ def _fitted(plan: Plan, memory: int) -> Plan:
     smallest = replace(plan, strip=min(plan.strip, 16), points_per_block=1, points_at_once=min(plan.points_at_once, 16))
     while task_memory(plan) > memory:
         smaller = replace(
-            plan,
-            strip=max(smallest.strip, plan.strip // 2),
-            points_per_block=max(1, plan.points_per_block // 2),
-            points_at_once=max(smallest.points_at_once, plan.points_at_once // 2),
+            plan, strip=max(smallest.strip, plan.strip // 2), points_per_block=max(1, plan.points_per_block // 2)
         )
+        if smaller == plan or plan.strip <= FEW_ROWS:
+            smaller = replace(smaller, points_at_once=max(smallest.points_at_once, plan.points_at_once // 2))
         if smaller == plan:
             raise PlanError(
                 f"memory: too small for this job (wanted at least {size(task_memory(smallest))} a worker; "

@@ -1,16 +1,14 @@
 """Working arrays that are used again: memory that the system hands out anew costs more than the arithmetic in it.
 
 A fresh array of some megabytes is mapped page by page when it is first written, at about 1.5 ns an element; an
-elementwise product takes 0.4 ns. So inside `reused` the passes take their arrays from a thread's own store. An array
-goes back by being forgotten: NumPy's views hold on to the buffer, and nothing else does.
+elementwise product takes 0.4 ns. So the passes take their arrays from buffers that are kept. An array goes back by
+being forgotten: NumPy's views hold on to the buffer, and nothing else does.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,36 +17,17 @@ from jachess.network.graph import Array
 
 SMALLEST = 1 << 15
 """Bytes below which the interpreter's own memory is as good."""
+KEPT = 1 << 26
+"""Bytes of unused buffers; when there are more and none of them fits, they are given back."""
+KEPT_BETWEEN = 1 << 25
+"""Bytes of unused buffers that a process keeps from one call to the next."""
+_SPARE = 2
+"""How many times larger than wanted a buffer may be."""
 _UNUSED = next(sys.getrefcount(each) for each in [np.empty(0)])
 """References to a buffer that only its list, the loop and the count itself know."""
-KEPT = 1 << 26
-"""Bytes of buffers that nobody uses; when there are more and none of them fits, they are given back."""
 
-
-class _Buffers(threading.local):
-    def __init__(self) -> None:
-        self.depth = 0
-        self.all: list[Array] = []
-
-
-_buffers = _Buffers()
-
-
-def reuse() -> None:
-    """Let this thread, as long as it lives, take working arrays from buffers that are kept."""
-    _buffers.depth += 1
-
-
-@contextmanager
-def reused() -> Iterator[None]:
-    """Take working arrays of this thread from buffers that are kept until the outermost of these contexts ends."""
-    _buffers.depth += 1
-    try:
-        yield
-    finally:
-        _buffers.depth -= 1
-        if not _buffers.depth:
-            _buffers.all = []
+_buffers: list[Array] = []
+_lock = threading.Lock()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -56,9 +35,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     size = dtype.itemsize
     for length in shape:
         size *= length
-    if not _buffers.depth or size < SMALLEST or dtype.hasobject:
+    if size < SMALLEST or dtype.hasobject:
         return np.empty(shape, dtype)
-    return _buffer(size)[:size].view(dtype).reshape(shape)
+    with _lock:
+        buffer = _unused(size)
+        if buffer is None:
+            buffer = np.empty(size, np.uint8)
+            _buffers.append(buffer)
+        return buffer[:size].view(dtype).reshape(shape)
 
 
 def empty_like(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -68,16 +52,32 @@ def empty_like(array: Array, dtype: np.dtype[Any]) -> Array:
     return lying.transpose([order.index(axis) for axis in range(array.ndim)])
 
 
-def _buffer(size: int) -> Array:
-    """An unused buffer of about this size, or a new one."""
-    unused = 0
-    for buffer in _buffers.all:
+def give_back(kept: int = KEPT_BETWEEN) -> None:
+    """Free the unused buffers, the largest first, but for so many bytes."""
+    with _lock:
+        _free(kept)
+
+
+def _unused(size: int) -> Array | None:
+    """The smallest unused buffer that is large enough; makes room if there is none but much else."""
+    best, idle = None, 0
+    for buffer in _buffers:
         if sys.getrefcount(buffer) <= _UNUSED:
-            if size <= buffer.size:
-                return buffer
-            unused += buffer.size
-    if unused > KEPT:
-        _buffers.all = [buffer for buffer in _buffers.all if sys.getrefcount(buffer) > _UNUSED]
-    made = np.empty(size, np.uint8)
-    _buffers.all.append(made)
-    return made
+            idle += buffer.size
+            if size <= buffer.size <= _SPARE * size and (best is None or buffer.size < best.size):
+                best = buffer
+    if best is None and idle + size > KEPT:
+        _free(max(0, KEPT - size))
+    return best
+
+
+def _free(kept: int) -> None:
+    _buffers.sort(key=lambda each: each.size)
+    staying = []
+    for buffer in _buffers:
+        if sys.getrefcount(buffer) <= _UNUSED:
+            kept -= buffer.size
+            if kept < 0:
+                continue
+        staying.append(buffer)
+    _buffers[:] = staying

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jachess.backprop.hessian import hessian_strip
+from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.gradient import LABELS
@@ -84,8 +84,9 @@ def _check_stored(context: Context, read: Callable[[str, Region], Array], block:
 
 def _memory(plan: Plan) -> int:
     strip = plan.strip * plan.n_weights
-    # the sums and the strip they go to; later the strip, its transpose or its terms in the check, and magnitudes
-    return pass_memory(plan) + 8 * (5 * strip + 40 * plan.n_weights)
+    # the sums of responses and of tangents, and the strip they go to; later the strip, its transpose or its terms in
+    # the check, and magnitudes; before, what is collected for one product, twice while it is joined
+    return pass_memory(plan) + 8 * (5 * strip + 40 * plan.n_weights + 2 * COLLECTED)
 
 
 def _operations(plan: Plan) -> float:

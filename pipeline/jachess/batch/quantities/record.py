@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from jachess.backprop.hessian import PERTURBED
 from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import ELEMENTS
 from jachess.batch.plan import Plan
 from jachess.batch.points import PointSource
 from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Network
+from jachess.network.working_arrays import KEPT
 
 Region = tuple[slice, ...]
 Write = tuple[str, Region, Array]
@@ -134,9 +136,9 @@ def points_label(plan: Plan, block: int) -> str:
 
 
 def pass_memory(plan: Plan) -> int:
-    """Bytes of the passes over one chunk of points: tangents and responses of a group of rows, and values."""
+    """Bytes of the passes over one chunk of points: tangents, responses and values, and spare buffers."""
     values = plan.points_at_once * plan.value_width
-    return 8 * (3 * max(ELEMENTS, values) + 12 * values)
+    return 8 * (3 * max(ELEMENTS, PERTURBED, values) + 12 * values) + KEPT
 
 
 def weight_name(plan: Plan, row: int) -> str:

@@ -31,14 +31,21 @@ def unary(
     *,
     sides: Function | None = None,
     attributes: Mapping[str, Any] | None = None,
+    from_output: bool = False,
 ) -> Operation:
-    """The record of an elementwise function from its first two derivatives (f2 None: f is piecewise linear)."""
+    """The record of an elementwise function from its first two derivatives (f2 None: f is piecewise linear).
+
+    With ``from_output`` they are functions of y instead of x, which saves the function's own cost.
+    """
+
+    def known(call: Call) -> Array:
+        return call.y if from_output else call.x
 
     def forward(call: Call) -> Arrays:
         return (np.asarray(f(call.x, call.attributes)),)
 
     def first(call: Call) -> Array:
-        return call.once("f'", lambda: f1(call.x, call.attributes))
+        return call.once("f'", lambda: f1(known(call), call.attributes))
 
     def tangent(call: Call, dx: Maybe) -> Maybe:
         return (None if dx[0] is None else times(first(call), dx[0]),)
@@ -49,7 +56,7 @@ def unary(
     def curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
         if dx[0] is None or dy[0] is None or f2 is None:
             return (None,)
-        second = call.once("f''", lambda: f2(call.x, call.attributes))
+        second = call.once("f''", lambda: f2(known(call), call.attributes))
         return (times(times(second, dy[0]), dx[0]),)
 
     return Operation(
@@ -88,10 +95,6 @@ def softplus(x: Array) -> Array:
     return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
 
-def _sech2(x: Array) -> Array:
-    return 1 - np.tanh(x) ** 2
-
-
 SMOOTH = (
     unary("Neg", lambda x, _: -x, lambda x, _: np.full_like(x, -1), None),
     _smooth("Exp", np.exp, np.exp, np.exp),
@@ -107,7 +110,7 @@ SMOOTH = (
         lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
         lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
     ),
-    _smooth("Tanh", np.tanh, _sech2, lambda x: -2 * np.tanh(x) * _sech2(x)),
+    unary("Tanh", lambda x, _: np.tanh(x), lambda y, _: 1 - y * y, lambda y, _: -2 * y * (1 - y * y), from_output=True),
     _smooth("Sigmoid", special.expit, sigmoid1, sigmoid2),
     _smooth("Softplus", softplus, special.expit, sigmoid1),
 )

@@ -57,7 +57,10 @@ def _gemm(call: Call) -> Arrays:
     bounded((a.shape[0], b.shape[1]))
     alpha, beta, c = call.attributes["alpha"], call.attributes["beta"], _bias(call)
     y = _scaled(alpha, matrix_product(a, b))
-    return (y if c is None else y + (c if beta == 1 else beta * c),)
+    if c is None:
+        return (y,)
+    bias = c if beta == 1 else np.asarray(beta * c)
+    return (np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None),)
 
 
 def _gemm_tangent(call: Call, dx: Maybe) -> Maybe:
