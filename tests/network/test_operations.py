@@ -241,6 +241,25 @@ def test_curvature_against_differences_of_the_cotangent(case: Case) -> None:
 
 
 @cases
+def test_what_is_added_up_in_place_is_new(case: Case) -> None:
+    """Curvature, and cotangents of elementwise operations that have any: each element its own, and nobody else's."""
+    record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 2)
+    if record.curvature is None:
+        return
+    wanted = tuple(t is not None for t in tangents)
+    cotangents = tuple(RANDOM.normal(size=y.shape) for y in call.outputs)
+    rows = tuple(RANDOM.normal(size=(2, *y.shape)) for y in call.outputs)
+    assert record.cotangent is not None
+    others = [*call.inputs, *call.outputs, *tangents, *cotangents, *rows]
+    pulled = record.cotangent(call, rows, wanted) if record.elementwise else ()
+    for array in (*pulled, *record.curvature(call, tangents, cotangents, wanted)):
+        if array is not None:
+            assert array.flags.writeable
+            assert 0 not in array.strides or array.size <= 1
+            assert not any(other is not None and np.shares_memory(array, other) for other in others)
+
+
+@cases
 def test_rows_are_computed_as_single_rows_are(case: Case) -> None:
     record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 3)
     assert record.tangent is not None

@@ -53,23 +53,24 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
     pieces = [(number, slice(0, layer.indices.shape[1])) for number, layer in enumerate(layers)]
 
     def part(start: int) -> Array:
-        mine = np.zeros_like(whole)
-        tiles = [tile for piece in pieces for tile in unit_tiles(parts, *piece, whole.dtype)]
+        mine = np.zeros(whole.shape)
+        tiles = [tile for piece in pieces for tile in unit_tiles(parts, *piece, mine.dtype)]
         accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]))
         for tile in tiles:
             tile.scatter(mine, add=add)
         return mine
 
-    for mine in map_all(part, range(n_cores())):
-        whole += mine
+    whole[:] = sum(map_all(part, range(n_cores())))
 
 
 def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the units, and all points."""
+    # float32 sums over many chunks would lose digits
+    sums = np.dtype(np.float64) if len(chunks) > 1 else whole.dtype
     kept, in_order, parts = _kept(head, chunks), overlap(layers), whole_parts(layers)
 
     def summed(piece: Piece) -> list[Tile]:
-        tiles = unit_tiles(parts, *piece, whole.dtype)
+        tiles = unit_tiles(parts, *piece, sums)
         accumulate(tiles, perturbations(head, lambda: chunks) if kept is None else kept)
         if in_order:
             return tiles

@@ -18,7 +18,7 @@ from jachess.network.graph import Array
 SMALLEST = 1 << 15
 """Bytes below which the interpreter's own memory is as good."""
 KEPT = 1 << 26
-"""Bytes of unused buffers; when there are more and none of them fits, they are given back."""
+"""Bytes of unused buffers, at most, whenever a new one is made."""
 KEPT_BETWEEN = 1 << 25
 """Bytes of unused buffers that a process keeps from one call to the next."""
 _SPARE = 2
@@ -40,6 +40,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     with _lock:
         buffer = _unused(size)
         if buffer is None:
+            _free(max(0, KEPT - size))
             buffer = np.empty(size, np.uint8)
             _buffers.append(buffer)
         return buffer[:size].view(dtype).reshape(shape)
@@ -59,15 +60,12 @@ def give_back(kept: int = KEPT_BETWEEN) -> None:
 
 
 def _unused(size: int) -> Array | None:
-    """The smallest unused buffer that is large enough; makes room if there is none but much else."""
-    best, idle = None, 0
+    """The smallest unused buffer that is large enough."""
+    best: Array | None = None
     for buffer in _buffers:
-        if sys.getrefcount(buffer) <= _UNUSED:
-            idle += buffer.size
-            if size <= buffer.size <= _SPARE * size and (best is None or buffer.size < best.size):
-                best = buffer
-    if best is None and idle + size > KEPT:
-        _free(max(0, KEPT - size))
+        fits = size <= buffer.size <= _SPARE * size and (best is None or buffer.size < best.size)
+        if fits and sys.getrefcount(buffer) <= _UNUSED:
+            best = buffer
     return best
 
 

@@ -13,8 +13,8 @@ For y = f(x_1, x_2, …) with ȳ = ∂E/∂y the rules are
 * ``cotangent``:  x̄_i = (∂f/∂x_i)ᵀ ȳ
 * ``curvature``:  the part of the tangent of the cotangent that comes from f's own curvature,
   Σ_j (∂/∂x_j [(∂f/∂x_i)ᵀ ȳ]) ẋ_j; the whole is curvature + cotangent of the tangent of ȳ. An operation that is
-  linear in all its inputs together has none. What it returns, and what the cotangent rule of an operation with
-  curvature returns, are new arrays: the two are added up in place.
+  linear in all its inputs together has none. What it returns is a new array, and so is what the cotangent rule
+  of an elementwise operation with curvature returns: the two are added up in place.
 """
 
 from __future__ import annotations
