@@ -64,7 +64,7 @@ def measure(cases: Iterable[Case], pythons: dict[str, str], turns: int) -> Itera
         contenders = [Contender(pythons.get(peer, sys.executable), peer, way, case) for peer, way in ways]
         for turn in range(turns):
             for one in contenders:
-                if one.alive and (turn < 3 or one.first["seconds"] < SLOW):
+                if one.first is not None and (turn < 3 or one.first["seconds"] < SLOW):
                     one.run()
                     time.sleep(0.05)  # threads that spin on after a turn go to sleep
         for one in contenders:
@@ -74,7 +74,8 @@ def measure(cases: Iterable[Case], pythons: dict[str, str], turns: int) -> Itera
 
 def _outcome(case: Case, contenders: list[Contender]) -> Outcome:
     ours, rate, *peers = contenders
-    assert ours.first is not None and rate.first is not None, f"{case}: our own run failed"
+    assert ours.first is not None, f"{case}: our own run failed"
+    assert rate.first is not None
     entries = [_entry(one, ours) for one in peers if one.alive]
     return Outcome(
         case,
@@ -88,7 +89,8 @@ def _outcome(case: Case, contenders: list[Contender]) -> Outcome:
 
 def _entry(one: Contender, ours: Contender) -> Entry:
     """Medians, and the largest difference of the projections over the result's norm."""
-    assert one.first is not None and ours.first is not None
+    assert one.first is not None
+    assert ours.first is not None
     (mine, (norm,)), (theirs, _) = ours.first["projections"], one.first["projections"]
     difference = max(abs(a - b) for a, b in zip(mine, theirs, strict=True)) / norm
     return Entry(_name(one), median(one.times), one.peak, difference, len(one.times))

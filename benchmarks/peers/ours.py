@@ -17,7 +17,8 @@ Run = Callable[[], np.ndarray]
 VERSION = f"jachess {jachess.__version__}, numpy {np.__version__}"
 
 
-def _network(case: Case) -> jachess.Network:
+def save_network(case: Case, path: Path) -> None:
+    """Write the network as an exporter would, in float64."""
     nodes, tensors, z = [], [], "x"
     for number, (weight, bias) in enumerate(case.layers()):
         tensors += [numpy_helper.from_array(weight, f"w{number}"), numpy_helper.from_array(bias, f"b{number}")]
@@ -26,14 +27,16 @@ def _network(case: Case) -> jachess.Network:
         if number < len(case.sizes) - 2:
             nodes.append(helper.make_node("Tanh", [z], [f"z{number}"]))
             z = f"z{number}"
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n", width])
-        for name, width in (("x", case.sizes[0]), (z, case.sizes[-1]))
-    )
+    ends = (("x", case.sizes[0]), (z, case.sizes[-1]))
+    x, y = (helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n", width]) for name, width in ends)
     graph = helper.make_graph(nodes, "benchmark", [x], [y], tensors)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+def _network(case: Case) -> jachess.Network:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.onnx"
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+        save_network(case, path)
         return jachess.read_network(path)
 
 

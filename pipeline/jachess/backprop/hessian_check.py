@@ -16,6 +16,8 @@ from jachess.network.graph import Array
 
 DIRECTIONS = 2
 SAMPLES = 4
+TERMS = 1 << 18
+"""Terms of H v that are formed at once: what stays in cache."""
 EXCLUDED_SHARE = 0.01
 """Share of the points that may be left out for their kinks; with more there is no verdict."""
 
@@ -172,11 +174,21 @@ def row_residuals(
     allowed = _tolerance(head, [difference.gradient for difference in differences])[rows]
     worst = np.zeros(len(block))
     for direction, difference in zip(directions, differences, strict=True):
-        terms = block * direction[columns]
-        product = terms.sum(axis=1, dtype=np.float64) - difference.excluded[rows]
-        residual = residuals(product - difference.gradient.value[rows], allowed + rounding(terms, block.dtype))
+        product, rounded = _products(block, direction[columns])
+        discrepancy = product - difference.excluded[rows] - difference.gradient.value[rows]
+        residual = residuals(discrepancy, allowed + rounded)
         worst = np.maximum(worst, residual if difference.trusted else np.nan)
     return worst, differences
+
+
+def _products(block: Array, v: Array) -> tuple[Array, Array]:
+    """Block · v and its rounding error, (rows,) each, some rows at a time: no second array of the block's size."""
+    product, rounded, step = np.zeros(len(block)), np.zeros(len(block)), max(1, TERMS // len(v))
+    for start in range(0, len(block), step):
+        part = slice(start, start + step)
+        terms = block[part] * v
+        product[part], rounded[part] = terms.sum(axis=1), rounding(terms, block.dtype)
+    return product, rounded
 
 
 def _tolerance(head: Head, differences: Sequence[Difference]) -> Array:
