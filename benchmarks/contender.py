@@ -33,6 +33,7 @@ class Contender:
         request = json.dumps({"peer": peer, "way": way, "case": asdict(case)})
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.contender", request],
+            cwd=Path(__file__).parent.parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -59,10 +60,9 @@ class Contender:
         self.peak = max(self.peak, answer["peak"])
 
     def close(self) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.wait()
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError), self._process:
+            pass
 
     def _answer(self) -> dict[str, Any] | None:
         assert self._process.stdout is not None

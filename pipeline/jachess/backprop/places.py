@@ -70,6 +70,13 @@ class Part:
         """Whether it has all inputs and units that the other has."""
         return bool(np.isin(other.inputs, self.inputs).all() and np.isin(other.units, self.units).all())
 
+    def alike(self) -> list[Part]:
+        """The part cut into units that have places for the same inputs: a strip's border may cut a unit in two."""
+        valid = self.places != CONSTANT
+        change = np.flatnonzero((valid[:, 1:] != valid[:, :-1]).any(axis=0)) + 1
+        cut = [self.of(slice(start, stop)) for start, stop in pairwise([0, *change.tolist(), valid.shape[1]])]
+        return [part for part in cut if part]
+
     def of(self, units: slice) -> Part:
         """Some units only."""
         places = np.full_like(self.places, CONSTANT)

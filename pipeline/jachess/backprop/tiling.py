@@ -25,21 +25,37 @@ def make_tiles(
     """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
     down, across = _parts(layers, n_weights, rows), _parts(layers, n_weights, columns)
     tiles: list[Tile] = []
-    for number, (first, first_across) in enumerate(zip(down, across, strict=True)):
+    for number, first in enumerate(down):
         for behind in range(number, len(layers)):
-            second, second_down = across[behind], down[behind]
-            found: Tile | None = None
-            if first and second:
-                found = Tile(first, second, dtype)
-                found.add_place(first, second, transposed=False)
-                tiles.append(found)
-            if behind == number or not (first_across and second_down):
-                continue
-            if found is None or not (first.covers(first_across) and second.covers(second_down)):
-                found = Tile(first_across, second_down, dtype)
-                tiles.append(found)
-            found.add_place(first_across, second_down, transposed=True)
-    return tiles
+            made = [
+                (part, second, Tile(part, second, dtype))
+                for part in first.alike()
+                for second in (_split(across[behind], part) if behind == number else [across[behind]])
+                if second
+            ]
+            for part, second, tile in made:
+                tile.add_place(part, second, transposed=False)
+            tiles += [tile for *_, tile in made]
+            if behind > number and across[number] and down[behind]:
+                tiles.append(_transposed(across[number], down[behind], made, dtype))
+    return list({id(tile): tile for tile in tiles}.values())
+
+
+def _split(columns: Part, rows: Part) -> list[Part]:
+    """Columns of the same layer before the rows' first unit, and from there on: those begin with the rows."""
+    start = int(rows.units[0])
+    return [columns.of(slice(0, start)), columns.of(slice(start, None))]
+
+
+def _transposed(first: Part, second: Part, made: list[tuple[Part, Part, Tile]], dtype: np.dtype[Any]) -> Tile:
+    """A tile whose sums go to the other side of the diagonal: one that is made already if it has them."""
+    for part, other, tile in made:
+        if part.covers(first) and other.covers(second):
+            tile.add_place(first, second, transposed=True)
+            return tile
+    tile = Tile(first, second, dtype)
+    tile.add_place(first, second, transposed=True)
+    return tile
 
 
 def whole_parts(layers: Sequence[Layer]) -> list[Part]:

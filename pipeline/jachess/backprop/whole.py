@@ -31,7 +31,9 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
     """H (W, W), symmetric to the last bit, in the floating type of the network's weights."""
     layers, others = find_layers(head.network)
     n_weights = head.network.n_weights
-    whole = np.zeros((n_weights, n_weights), head.network.w.dtype)
+    # where each weight is in one layer, every element is written once, by the thread that has it in its cache
+    allocate = np.empty if sum(layer.n_weights for layer in layers) == n_weights and not overlap(layers) else np.zeros
+    whole = allocate((n_weights, n_weights), head.network.w.dtype)
     if n_weights**2 <= SMALL and len(chunks) >= 2 * n_cores():
         _share_points(head, layers, chunks, whole)
     else:

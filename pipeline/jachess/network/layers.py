@@ -45,6 +45,11 @@ class Layer:
     inputs: tuple[tuple[str, int], ...]
     indices: Indices
 
+    @property
+    def n_weights(self) -> int:
+        """Weights that enter the layer, each as often as it does."""
+        return int((self.indices != CONSTANT).sum())
+
 
 @dataclass(frozen=True)
 class _Use:
