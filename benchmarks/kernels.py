@@ -19,8 +19,8 @@ WAYS = {
     },
     "with_torch": {"jacobian": ("vmap(jacrev)", "vmap(jacfwd)"), "hessian": ("chunk_size 64", "chunk_size 256")},
 }
-SLOW = 3.0
-"""Seconds; a peer that takes longer runs three times only."""
+SLOW, VERY_SLOW = 3.0, 20.0
+"""Seconds; a peer that takes longer runs three times only, or not again after its first, compiling run."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def measure(cases: Iterable[Case], pythons: dict[str, str], turns: int) -> Itera
         contenders = [Contender(pythons.get(peer, sys.executable), peer, way, case) for peer, way in ways]
         for turn in range(turns):
             for one in contenders:
-                if one.first is not None and (turn < 3 or one.first["seconds"] < SLOW):
+                if one.first is not None and one.first["seconds"] < (VERY_SLOW if turn < 3 else SLOW):
                     one.run()
                     time.sleep(0.05)  # threads that spin on after a turn go to sleep
         for one in contenders:
@@ -93,7 +93,8 @@ def _entry(one: Contender, ours: Contender) -> Entry:
     assert ours.first is not None
     (mine, (norm,)), (theirs, _) = ours.first["projections"], one.first["projections"]
     difference = max(abs(a - b) for a, b in zip(mine, theirs, strict=True)) / norm
-    return Entry(_name(one), median(one.times), one.peak, difference, len(one.times))
+    times = one.times or [one.first["seconds"]]
+    return Entry(_name(one), median(times), one.peak, difference, len(times))
 
 
 def _name(one: Contender) -> str:

@@ -74,6 +74,17 @@ def test_small_pieces_and_groups_give_the_same_hessian(
 
 
 @cases
+def test_every_element_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that is not zero to begin with shows what is left out."""
+    wanted, empty = hessian(case), np.empty
+    monkeypatch.setattr(np, "empty", lambda shape, dtype=float, **_: np.full(shape, 85, dtype))
+    working_arrays.give_back(0)
+    found = hessian(case)
+    monkeypatch.setattr(np, "empty", empty)
+    close(found, wanted, 1e-13)
+
+
+@cases
 @pytest.mark.parametrize("method", jacobian.METHODS)
 def test_small_chunks_give_the_same_jacobian(case: Case, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = jachess.jacobian(case.network, case.points[0])

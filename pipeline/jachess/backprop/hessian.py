@@ -70,8 +70,9 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype)
     if tiles:
         accumulate(tiles, perturbations(head, chunks))
+        add = overlap(layers)
         for tile in tiles:
-            tile.scatter(block, add=overlap(layers))
+            tile.scatter(block, add=add)
     for weight in others:
         insert_products(head, chunks, weight, rows, columns, block)
     return block

@@ -15,8 +15,7 @@ from jachess.network.layers import CONSTANT, Layer
 def overlap(layers: Sequence[Layer]) -> bool:
     """Whether a weight is in several layers, so that several tiles add to its place."""
     places = np.concatenate([np.zeros(0, np.int64), *(layer.indices.ravel() for layer in layers)])
-    places = places[places != CONSTANT]
-    return len(np.unique(places)) != len(places)
+    return bool((np.bincount(places[places != CONSTANT]) > 1).any())
 
 
 def make_tiles(
