@@ -18,6 +18,7 @@ from jachess.batch.store import Store, create_store
 from jachess.batch.tasks import write_block
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
 from jachess.network.graph import Array
+from jachess.result.validation import validate
 from tests.batch.test_kills import chunks
 from tests.conftest import Files, save_model
 
@@ -63,6 +64,29 @@ def test_float32_results_are_verified_too(files: Files, tmp_path: Path) -> None:
     assert outcome.verdict.passed
     store = Store(tmp_path / "out.zarr")
     assert store.array("hessian").dtype == np.float32
+
+
+def test_the_upper_triangle_alone(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks on and right of the diagonal are those of the whole; the others are left out, and nothing misses them."""
+    monkeypatch.setattr("jachess.batch.planning.FEWEST_ROWS", 16)
+    both = replace(files.job(), quantities=("hessian",), out=str(tmp_path / "both.zarr"))
+    job = replace(both, out=str(tmp_path / "upper.zarr"), triangle="upper")
+    assert run_job(both).verdict.passed
+    assert run_job(job).verdict.passed
+    assert validate(job.out).passed
+    whole, half = Store(Path(both.out)), Store(Path(job.out))
+    edge = half.plan.strip
+    blocks = np.arange(half.plan.n_weights) // edge
+    stored = blocks[:, None] <= blocks[None, :]
+    found = half.array("hessian")[:]
+    np.testing.assert_array_equal(found[stored], whole.array("hessian")[:][stored])
+    np.testing.assert_array_equal(whole.array("hessian")[:], whole.array("hessian")[:].T)
+    assert np.isnan(found[~stored]).all()
+    assert not stored.all()
+    files_of = [file for file in (half.path / "hessian" / "c").rglob("*") if file.is_file()]
+    spec = QUANTITIES["hessian"].arrays(half.plan)[0]
+    assert sum(file.stat().st_size for file in files_of) == spec.stored_bytes
+    assert run_job(job).n_computed == 0
 
 
 def test_the_smallest_memory_is_named_and_suffices(files: Files) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.working_arrays import empty
 
-PAIRS = 1 << 18
-"""Elements (pairs × points) of the products z_i y_c that are held at once: about what the cache takes."""
+PAIRS = 1 << 19
+"""Elements (pairs × points) of the products z_i y_c that are held at once: enough columns for a fast matrix product."""
 
 
 class Contraction:

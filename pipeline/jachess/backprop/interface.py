@@ -20,7 +20,7 @@ from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Array, Network
 
 FLOAT64 = np.dtype(np.float64)
-POINTS_AT_ONCE = 1024
+POINTS_AT_ONCE = 512
 """Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
 
 

@@ -46,6 +46,7 @@ class Job:
     targets: str | None = None
     error: str | None = None
     dtype: str = "float64"
+    triangle: str = "both"
     memory: int | None = None
     workers: int | None = None
     cluster: str | None = None
@@ -66,6 +67,7 @@ class Job:
             "quantities": list(self.quantities),
             "error": self.error if self.needs_error else None,
             "dtype": self.dtype,
+            "triangle": self.triangle if "hessian" in self.quantities else None,
             "weights": self.weights if isinstance(self.weights, str) else list(self.weights),
             "input": self.input,
             "output": self.output,

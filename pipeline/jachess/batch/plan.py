@@ -20,6 +20,8 @@ class Plan:
     ----------
     n_points, n_inputs, n_outputs, n_weights : int
         N, D, K, W.
+    triangle : str
+        Which chunks of the Hessian are stored: "both" triangles', or those of the "upper" one.
     points_per_block : int
         Points of one block of Jacobians, or of outputs.
     outputs_per_chunk : int
@@ -41,6 +43,7 @@ class Plan:
     n_outputs: int
     n_weights: int
     dtype: str
+    triangle: str
     method: str
     error: str | None
     points_per_block: int

@@ -25,6 +25,8 @@ CHUNK = 8 * 2**20
 """Bytes of a stored chunk, where there is enough to store."""
 DEFAULT_MEMORY = 2 * 2**30
 """Bytes a worker for which blocks are cut, unless the job says; fixed, so that the machine does not shape the store."""
+FEWEST_ROWS = 64
+"""Rows of a strip, at least, where there are so many: a smaller one does too much for itself alone."""
 FEW_ROWS = 256
 """Rows of a strip below which fewer points at once are the better way to need less memory."""
 BLOCKS = 8
@@ -61,11 +63,12 @@ def make_plan(
         n_outputs=network.n_outputs,
         n_weights=network.n_weights,
         dtype=job.dtype,
+        triangle=job.triangle,
         method=job.method,
         error=job.error if job.needs_error else None,
         points_per_block=max(1, min(CHUNK // per_point, max(16, -(-n_points // BLOCKS)), n_points)),
         outputs_per_chunk=min(network.n_outputs, max(1, 2 * CHUNK // (network.n_inputs * itemsize))),
-        strip=max(1, min(max(edge, 64), network.n_weights)),
+        strip=max(1, min(max(edge, FEWEST_ROWS), network.n_weights)),
         points_at_once=-(-n_points // -(-n_points // POINTS_AT_ONCE)),
         value_width=_value_width(network),
         weights=tuple((weight.name, weight.shape, weight.offset) for weight in network.weights),

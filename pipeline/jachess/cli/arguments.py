@@ -49,6 +49,7 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--error", metavar="E", help="sum-of-squares, cross-entropy or binary-cross-entropy")
     command.add_argument("--out", metavar="OUT", help="the Zarr store to write")
     command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")
+    command.add_argument("--triangle", metavar="T", help="both (default) or upper: which part of the Hessian is stored")
     command.add_argument("--memory", metavar="SIZE", help="memory of one worker, like 2GiB")
     command.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core)")
     command.add_argument("--cluster", metavar="FILE", help="a cluster file")

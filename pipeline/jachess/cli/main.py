@@ -12,8 +12,8 @@ from jachess.errors import IncompleteError, InputError, JobError
 
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
 _QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
-_KEYS = ("network", "points", "targets", "error", "out", "dtype", "memory", "workers", "cluster", "scheduler", "input",
-         "output", "method")  # fmt: skip
+_KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster", "scheduler",
+         "input", "output", "method")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -63,6 +63,7 @@ def _prepared(store: Store, network: str | None, points: str | None, targets: st
             targets=targets or job["targets"],
             error=job["error"],
             dtype=job["dtype"],
+            triangle=job["triangle"] or "both",
             weights=weights if isinstance(weights, str) else tuple(weights),
             input=job["input"],
             output=job["output"],

@@ -29,20 +29,28 @@ def _rows(plan: Plan, block: int) -> slice:
 
 
 def _arrays(plan: Plan) -> list[ArraySpec]:
-    w, edge = plan.n_weights, plan.strip
+    w, edge, n = plan.n_weights, plan.strip, _n_blocks(plan)
     meaning = {
         "long_name": f"second derivatives of the {plan.error} error with respect to the weights",
-        "triangle": "both",
+        "triangle": plan.triangle,
         "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
     }
     sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
     residual = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
     return [
-        ArraySpec("hessian", ("weight_i", "weight_j"), (w, w), (edge, edge), plan.dtype, meaning),
+        ArraySpec(
+            "hessian",
+            ("weight_i", "weight_j"),
+            (w, w),
+            (edge, edge),
+            plan.dtype,
+            meaning,
+            left_out=0 if plan.triangle == "both" else n * (n - 1) // 2,
+        ),
         ArraySpec(
             "hessian_sample",
             ("hessian_block", "hessian_sample_number", "hessian_sample_field"),
-            (_n_blocks(plan), SAMPLES, len(_FIELDS)),
+            (n, SAMPLES, len(_FIELDS)),
             (1, SAMPLES, len(_FIELDS)),
             "float64",
             sampled,
@@ -54,8 +62,9 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
 def _chunks(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...]]]:
     for other in range(block, _n_blocks(plan)):
         yield "hessian", (block, other)
-    for other in range(block + 1, _n_blocks(plan)):
-        yield "hessian", (other, block)
+    if plan.triangle == "both":
+        for other in range(block + 1, _n_blocks(plan)):
+            yield "hessian", (other, block)
     yield "hessian_sample", (block, 0, 0)
     yield "hessian_residual", (block,)
 
@@ -66,7 +75,7 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
     strip = hessian_strip(context.error_head(), context.all_chunks(), rows).astype(plan.dtype, copy=False)
     check = check_hessian_rows(context.error_head(), context.all_chunks(), strip, rows, columns, (_SEED, block))
     yield "hessian", (rows, columns), strip
-    if rows.stop < plan.n_weights:
+    if plan.triangle == "both" and rows.stop < plan.n_weights:
         below = np.ascontiguousarray(strip[:, len(strip) :].T)
         yield "hessian", (slice(rows.stop, plan.n_weights), rows), below
     yield "hessian_sample", (slice(block, block + 1), slice(0, SAMPLES), slice(0, len(_FIELDS))), check.samples[None]
@@ -74,9 +83,9 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
 
 
 def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
-    """Whole rows, on both sides of the diagonal, so that each stored element takes part."""
+    """The rows as far as they are stored, so that each stored element takes part."""
     plan, rows = context.plan, _rows(context.plan, block)
-    columns = slice(0, plan.n_weights)
+    columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
     stored = read("hessian", (rows, columns))
     head = context.error_head()
     return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, (_SEED, block)).residual

@@ -36,6 +36,8 @@ class ArraySpec:
     shape, chunks : tuple of int
     dtype : str
     attributes : mapping
+    left_out : int
+        Chunks that are never written.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ArraySpec:
     chunks: tuple[int, ...]
     dtype: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def chunk_bytes(self) -> int:
@@ -57,8 +60,8 @@ class ArraySpec:
 
     @property
     def stored_bytes(self) -> int:
-        """Bytes of all chunks."""
-        return math.prod(self.grid) * self.chunk_bytes
+        """Bytes of all chunks that are written."""
+        return (math.prod(self.grid) - self.left_out) * self.chunk_bytes
 
 
 @dataclass(frozen=True)
