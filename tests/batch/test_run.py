@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from jachess.backprop.hessian import hessian_strip
 from jachess.batch.prepare import axis_labels
@@ -15,7 +16,7 @@ from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
 from jachess.batch.seal import seal
 from jachess.batch.store import Store, create_store
-from jachess.batch.tasks import write_block
+from jachess.batch.tasks import read_back_block, write_block
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
 from jachess.network.graph import Array
 from jachess.result.validation import validate
@@ -111,11 +112,49 @@ def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, mon
     for name, record in QUANTITIES.items():
         for block in range(record.n_blocks(prepared.plan)):
             write_block(context, store, name, block)
+    for name, record in QUANTITIES.items():
+        for block in range(record.n_blocks(prepared.plan)):
+            read_back_block(record.stored_check(context), store, name, block)
     verdict = seal(store)
     assert not verdict.passed
     assert store.attributes["state"] == "failed"
     assert "1 of 51 rows of hessian disagree" in verdict.sentence()
     assert "weight hidden.weight[3, 1]" in verdict.sentence()
+
+
+@pytest.mark.parametrize(
+    ("array", "place", "named"),
+    [
+        ("hessian", (7, 40), "hidden.weight[1, 3]"),
+        ("hessian", (40, 7), "output.weight[1, 4]"),
+        ("jacobian", (123, 1, 2), "point 123, output 1"),
+        ("gradient", (5,), "direction"),
+        ("outputs", (77, 2), "point 77, output 2"),
+    ],
+)
+def test_what_is_stored_wrong_is_never_sealed_as_verified(
+    files: Files, result: Path, tmp_path: Path, array: str, place: tuple[int, ...], named: str
+) -> None:
+    """A right block that changed on its way into the store, after its own check: reading back finds it."""
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    stored = zarr.open_array(copy / array, mode="r+")
+    stored[place] = stored[place] + 1e-4 * np.abs(stored[:]).max()
+    for name in QUANTITIES:
+        shutil.rmtree(copy / f"{name}_read_back" / "c")
+    outcome = run_job(replace(files.job(), out=str(copy)))
+    assert outcome.n_computed == 0
+    assert [name for name, finding in outcome.verdict.findings.items() if finding.failed] == [array]
+    assert named in outcome.verdict.sentence()
+    assert Store(copy).attributes["state"] == "failed"
+
+
+def test_recomputed_blocks_are_read_back_again(files: Files, result: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    proof = copy / "hessian_read_back" / "c" / "0"
+    before = proof.stat().st_mtime_ns
+    (copy / "hessian" / "c" / "0" / "0").unlink()
+    run_job(replace(files.job(), out=str(copy)))
+    assert proof.stat().st_mtime_ns > before
 
 
 def test_points_without_weights(files: Files, tmp_path: Path) -> None:

@@ -18,10 +18,13 @@ class Progress:
 
     Attributes
     ----------
+    name : str
+        What is done to them.
     n_blocks, n_bytes : int
         What is to be done.
     """
 
+    name: str
     n_blocks: int
     n_bytes: int
     done: int = 0
@@ -46,7 +49,8 @@ class Progress:
         left = elapsed * (1 - share) / share if share else float("nan")
         written = share * self.n_bytes
         ahead = f"{left:.0f} s left" if share else "starting"
-        return f"{self.done:,} of {self.n_blocks:,} blocks, {size(written)}, {size(written / elapsed)}/s, {ahead}    "
+        rate = f"{size(written)}, {size(written / elapsed)}/s"
+        return f"{self.name} {self.done:,} of {self.n_blocks:,} blocks, {rate}, {ahead}    "
 
     def close(self) -> None:
         """End the line on a terminal."""

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distributed import Client
+
 from jachess.batch.clusters import n_workers, workers
 from jachess.batch.job import Job
 from jachess.batch.lock import Lock
@@ -19,9 +21,9 @@ from jachess.batch.progress import Progress
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.seal import seal, verdict_of
 from jachess.batch.store import Store, create_store, remove_leftovers
-from jachess.batch.tasks import WorkerContext
+from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
 from jachess.batch.verdict import Verdict
-from jachess.batch.window import Block, compute_blocks
+from jachess.batch.window import run_stage
 from jachess.errors import IncompleteError, JobError, PlanError, StoreError
 
 REBUILDS = 3
@@ -81,19 +83,21 @@ def run_job(job: Job) -> Outcome:
         remove_leftovers(path)
         store = _open_or_create(prepared, path)
         prepared = replace(prepared, plan=store.plan)
-        missing = _missing(store)
+        missing = COMPUTE.missing(store)
         total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
-        if missing:
+        if missing or READ_BACK.missing(store):
             check_disk(store.plan, path, disk_bytes(store.plan) * (total - len(missing)) // total)
             store.sweep()
             store.update_attributes({"state": "running"})
+            for name in {name for name, _ in missing}:  # what was read back of an older chunk proves nothing now
+                store.forget(QUANTITIES[name].read_back)
             try:
-                _compute(prepared, store, missing)
+                _compute(prepared, store)
             except JobError:  # no workers are to be had: refused, so nothing may be left behind
-                if fresh and len(_missing(store)) == total:
+                if fresh and len(COMPUTE.missing(store)) == total:
                     shutil.rmtree(path)
                 raise
-        verdict = seal(store) if missing or store.attributes["state"] == "running" else verdict_of(store)
+        verdict = seal(store) if store.attributes["state"] == "running" else verdict_of(store)
         return Outcome(path, store.plan, verdict, total, len(missing), time.monotonic() - started)
 
 
@@ -176,33 +180,34 @@ def _differences(stored: Plan, wanted: Plan) -> list[str]:
     return found
 
 
-def _missing(store: Store) -> list[Block]:
-    return [
-        (name, block)
-        for name in store.plan.quantities
-        for block, done in enumerate(store.done(name).tolist())
-        if not done
-    ]
-
-
-def _compute(prepared: Prepared, store: Store, missing: list[Block]) -> None:
-    """Compute the missing blocks, on a new cluster if one is lost."""
-    total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
-    progress = Progress(len(missing), disk_bytes(store.plan) * len(missing) // total)
+def _compute(prepared: Prepared, store: Store) -> None:
+    """Compute the missing blocks and read all back, on a new cluster if one is lost."""
     context = Context(prepared.network, prepared.head, prepared.source, store.plan)
     memory = _check_memory(prepared.job, store.plan)
     failures: dict[Block, str] = {}
     for _ in range(REBUILDS):
         with workers(prepared.job, memory) as client:
             client.register_plugin(WorkerContext(context, store.path.absolute()))
-            lost = compute_blocks(client, store, missing, progress, failures)
-        missing = [block for block in _missing(store) if block not in failures]
-        if not lost or not missing:
+            lost = _stages(client, store, failures)
+        if not lost:
             break
-    progress.close()
+    missing = [block for block in COMPUTE.missing(store) or READ_BACK.missing(store) if block not in failures]
     if failures or missing:
         lines = [f"{name}, {QUANTITIES[name].label(store.plan, b)}: {text}" for (name, b), text in failures.items()]
         raise IncompleteError(
             f"{store.path}: {len(missing) + len(failures)} blocks are missing. Repeat the command to go on.\n"
             + "\n".join(lines[:10])
         )
+
+
+def _stages(client: Client, store: Store, failures: dict[Block, str]) -> bool:
+    """Compute what is missing, then read back what has been computed; True if the scheduler was lost on the way."""
+    total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
+    for stage in (COMPUTE, READ_BACK):
+        missing = [block for block in stage.missing(store) if block not in failures]
+        progress = Progress(stage.name, len(missing), disk_bytes(store.plan) * len(missing) // total)
+        lost = bool(missing) and run_stage(client, store, stage, missing, progress, failures)
+        progress.close()
+        if lost or failures:
+            return lost
+    return False

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
 from jachess.batch.verdict import Verdict, judge
@@ -12,21 +14,22 @@ from jachess.network.graph import Array
 
 
 def _pieces(store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
-    spec = next(s for s in QUANTITIES[name].arrays(store.plan) if s.name == QUANTITIES[name].residual)
+    """Residuals block by block: the larger of those found before writing and after reading back, if both are there."""
+    record = QUANTITIES[name]
+    arrays = [array for array in (record.residual, record.read_back) if array is not None]
 
     def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
-        for number in range(spec.grid[0]):
-            span = slice(number * spec.chunks[0], min((number + 1) * spec.chunks[0], spec.shape[0]))
-            rest = tuple(slice(0, length) for length in spec.shape[1:])
-            yield (span.start, *(0 for _ in rest)), store.read(spec.name, (span, *rest))
+        for block in range(record.n_blocks(store.plan)):
+            region = record.rows(store.plan, block)
+            found = [store.read(array, region) for array in arrays]
+            yield tuple(span.start for span in region), np.fmax.reduce(found)
 
     return pieces
 
 
 def verdict_of(store: Store) -> Verdict:
     """What the stored residuals say."""
-    checked = [name for name in store.plan.quantities if QUANTITIES[name].residual is not None]
-    return judge(store.plan, {name: _pieces(store, name) for name in checked})
+    return judge(store.plan, {name: _pieces(store, name) for name in store.plan.quantities})
 
 
 def seal(store: Store) -> Verdict:

@@ -22,10 +22,11 @@ from zarr.codecs import Crc32cCodec
 
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
+from jachess.batch.quantities.record import Receipts, all_chunks
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 
-FORMAT = 1
+FORMAT = 2
 """Version of the store's layout."""
 _CONFIG = {"array.write_empty_chunks": True, "threading.max_workers": 1}
 
@@ -126,17 +127,20 @@ class Store:
         except OSError:
             return False
 
-    def done(self, quantity: str) -> Array:
-        """Which blocks (n_blocks,) of a quantity are complete: receipt and all data chunks there, of full size."""
+    def done(self, quantity: str, receipts: Receipts = all_chunks) -> Array:
+        """Of which blocks (n_blocks,) of a quantity the chunks are there, each of full size: by default all of them."""
         record = QUANTITIES[quantity]
-        specs = record.arrays(self.plan)
-        whole = {spec.name: self._whole_chunks(spec) for spec in specs}
+        whole = {spec.name: self._whole_chunks(spec) for spec in record.arrays(self.plan)}
         return np.array(
             [
-                all(whole[name][indices] for name, indices in record.chunks(self.plan, block))
+                all(whole[name][indices] for name, indices in receipts(record, self.plan, block))
                 for block in range(record.n_blocks(self.plan))
             ]
         )
+
+    def forget(self, name: str) -> None:
+        """Remove all chunks of an array. For the holder of the lock alone."""
+        shutil.rmtree(self.path / name / "c", ignore_errors=True)
 
     def _whole_chunks(self, spec: ArraySpec) -> Array:
         """Which chunks (the array's grid) are there with their full size, by one sweep through its folders."""

@@ -33,6 +33,8 @@ class Finding:
         The largest residual: discrepancy over tolerance.
     worst : tuple of (row, residual)
         Names of failed rows, the worst first.
+    opponent : str
+        What the rows were compared with.
     """
 
     rows: int
@@ -40,6 +42,7 @@ class Finding:
     unverified: int
     largest: float
     worst: tuple[tuple[str, float], ...]
+    opponent: str = "central differences"
 
     @property
     def passed(self) -> bool:
@@ -84,7 +87,7 @@ def _finite(number: float) -> float:
 
 def _failure(name: str, finding: Finding) -> str:
     rows = ", ".join(f"{row} ({residual:.3g} times its tolerance)" for row, residual in finding.worst)
-    return f"{finding.failed:,} of {finding.rows:,} rows of {name} disagree with central differences: {rows}"
+    return f"{finding.failed:,} of {finding.rows:,} rows of {name} disagree with {finding.opponent}: {rows}"
 
 
 def judge(plan: Plan, residuals: Mapping[str, Callable[[], Iterator[tuple[tuple[int, ...], Array]]]]) -> Verdict:
@@ -105,5 +108,6 @@ def _finding(plan: Plan, name: str, pieces: Iterator[tuple[tuple[int, ...], Arra
             (float(residual[tuple(i)]), tuple(int(a) + b for a, b in zip(i, offset, strict=True))) for i in bad[:1000]
         ]
         worst = sorted(worst + found, reverse=True)[:_WORST]
-    row_name = QUANTITIES[name].row_name or (lambda plan, row: str(row))
-    return Finding(rows, failed, unverified, largest, tuple((row_name(plan, row), r) for r, row in worst))
+    record = QUANTITIES[name]
+    named = tuple((record.row_name(plan, row), r) for r, row in worst)
+    return Finding(rows, failed, unverified, largest, named, record.opponent)

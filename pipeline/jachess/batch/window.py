@@ -15,19 +15,16 @@ from distributed import Client, as_completed
 
 from jachess.batch.progress import Progress
 from jachess.batch.store import Store
-from jachess.batch.tasks import is_done, run_block
+from jachess.batch.tasks import Block, Stage
 
 ATTEMPTS = 3
 """How often a block is tried before it is given up."""
 
-Block = tuple[str, int]
-"""Name of a quantity, and number of the block."""
 
-
-def compute_blocks(
-    client: Client, store: Store, missing: list[Block], progress: Progress, failures: dict[Block, str]
+def run_stage(
+    client: Client, store: Store, stage: Stage, missing: list[Block], progress: Progress, failures: dict[Block, str]
 ) -> bool:
-    """Compute blocks; True if the scheduler was lost on the way.
+    """Do to each block what the stage says; True if the scheduler was lost on the way.
 
     Parameters
     ----------
@@ -41,9 +38,9 @@ def compute_blocks(
     def submit(blocks: Iterator[Block]) -> list[Any]:
         futures = []
         for name, block in blocks:
-            key = f"{name}-{block}-{attempts[name, block]}-{id(keys):x}"
+            key = f"{name}-{block}-{stage.name}-{attempts[name, block]}-{id(keys):x}"
             keys[key] = (name, block)
-            futures.append(client.submit(run_block, name, block, key=key, pure=False))
+            futures.append(client.submit(stage.task, name, block, key=key, pure=False))
         return futures
 
     def take(count: int) -> Iterator[Block]:
@@ -56,7 +53,7 @@ def compute_blocks(
             status, block = future.status, keys.pop(future.key)
             error = _error_of(future) if status == "error" else ""
             future.release()
-            if status == "finished" or is_done(store, *block):
+            if status == "finished" or stage.is_done(store, *block):
                 progress.advance(1)
                 free += 1
                 continue

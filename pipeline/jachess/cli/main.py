@@ -12,8 +12,8 @@ from jachess.errors import IncompleteError, InputError, JobError
 
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
 _QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
-_KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster", "scheduler",
-         "input", "output", "method")  # fmt: skip
+_KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
+         "scheduler", "input", "output", "method")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace) -> int:
     for name, finding in verdict.findings.items():
         rest = f", {finding.unverified:,} without a verdict" if finding.unverified else ""
         print(
-            f"checked   {name}: {finding.rows:,} rows against central differences{rest}; "
+            f"checked   {name}: {finding.rows:,} rows against {finding.opponent}{rest}; "
             f"largest discrepancy {finding.largest:.2g} of its tolerance"
         )
     print(f"verdict   {verdict.sentence()}")

@@ -83,18 +83,16 @@ def _prepared(store: Store, network: str | None, points: str | None, targets: st
 
 def _residuals(context: Context, store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
     record = QUANTITIES[name]
-    n_blocks = record.n_blocks(store.plan)
+    n_blocks, check_stored = record.n_blocks(store.plan), record.stored_check(context)
 
     def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
         found: dict[int, Array] = {}
 
         def check(block: int) -> None:
-            found[block] = np.asarray(record.check_stored(context, store.read, block))
+            found[block] = np.asarray(check_stored(store.read, block))
 
         for_all(check, range(n_blocks))
-        start = 0
         for block in range(n_blocks):
-            yield (start, *(0 for _ in found[block].shape[1:])), found[block]
-            start += len(found[block])
+            yield tuple(span.start for span in record.rows(store.plan, block)), found[block]
 
     return pieces

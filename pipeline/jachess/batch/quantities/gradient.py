@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from jachess.backprop.gradient import gradient
 from jachess.backprop.hessian_check import DIRECTIONS, check_gradient
 from jachess.batch.plan import Plan
-from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Region, Write, pass_memory
+from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Read, Write, pass_memory, read_back_array
 from jachess.network.graph import Array
 
 _SEED = 2
@@ -18,9 +18,11 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
     w = plan.n_weights
     meaning = {"long_name": f"derivative of the {plan.error} error with respect to each weight", "coordinates": LABELS}
     residual = {"long_name": "discrepancy from central differences of E along random directions, over its tolerance"}
+    found = ArraySpec("gradient_residual", ("direction",), (DIRECTIONS,), (DIRECTIONS,), "float64", residual)
     return [
         ArraySpec("gradient", ("weight_i",), (w,), (w,), plan.dtype, meaning),
-        ArraySpec("gradient_residual", ("direction",), (DIRECTIONS,), (DIRECTIONS,), "float64", residual),
+        found,
+        read_back_array("gradient", found),
     ]
 
 
@@ -31,9 +33,12 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
     yield "gradient_residual", (slice(0, DIRECTIONS),), residual
 
 
-def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
-    stored = read("gradient", (slice(0, context.plan.n_weights),))
-    return check_gradient(context.error_head(), context.all_chunks(), stored, (_SEED, block))
+def _stored_check(context: Context) -> Callable[[Read, int], Array]:
+    def check(read: Read, block: int) -> Array:
+        stored = read("gradient", (slice(0, context.plan.n_weights),))
+        return check_gradient(context.error_head(), context.all_chunks(), stored, (_SEED, block, 1))
+
+    return check
 
 
 GRADIENT = Quantity(
@@ -45,7 +50,8 @@ GRADIENT = Quantity(
     lambda plan: pass_memory(plan) + 8 * 40 * plan.n_weights,
     lambda plan: 6.0 * plan.n_points * plan.n_weights,
     _compute,
-    _check_stored,
-    residual="gradient_residual",
-    row_name=lambda plan, row: f"direction {row[0]}",
+    _stored_check,
+    lambda plan, block: (slice(0, DIRECTIONS),),
+    lambda plan, row: f"direction {row[0]}",
+    "gradient_residual",
 )

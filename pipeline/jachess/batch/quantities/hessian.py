@@ -13,7 +13,16 @@ from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.gradient import LABELS
-from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Region, Write, pass_memory, weight_name
+from jachess.batch.quantities.record import (
+    ArraySpec,
+    Context,
+    Quantity,
+    Read,
+    Write,
+    pass_memory,
+    read_back_array,
+    weight_name,
+)
 from jachess.network.graph import Array
 
 _SEED = 3
@@ -36,7 +45,11 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
         "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
     }
     sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
-    residual = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
+    meaning_of_residual = {
+        "long_name": "discrepancy from central differences over its tolerance",
+        "coordinates": LABELS,
+    }
+    residual = ArraySpec("hessian_residual", ("weight_i",), (w,), (edge,), "float64", meaning_of_residual)
     return [
         ArraySpec(
             "hessian",
@@ -55,7 +68,8 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
             "float64",
             sampled,
         ),
-        ArraySpec("hessian_residual", ("weight_i",), (w,), (edge,), "float64", residual),
+        residual,
+        read_back_array("hessian", residual),
     ]
 
 
@@ -82,13 +96,17 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
     yield "hessian_residual", (rows,), check.residual
 
 
-def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
+def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     """The rows as far as they are stored, so that each stored element takes part."""
-    plan, rows = context.plan, _rows(context.plan, block)
-    columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
-    stored = read("hessian", (rows, columns))
-    head = context.error_head()
-    return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, (_SEED, block)).residual
+    plan, head = context.plan, context.error_head()
+
+    def check(read: Read, block: int) -> Array:
+        rows = _rows(plan, block)
+        columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
+        stored = read("hessian", (rows, columns))
+        return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, (_SEED, block, 1)).residual
+
+    return check
 
 
 def _memory(plan: Plan) -> int:
@@ -111,7 +129,8 @@ HESSIAN = Quantity(
     _memory,
     _operations,
     _compute,
-    _check_stored,
-    residual="hessian_residual",
-    row_name=lambda plan, row: f"weight {weight_name(plan, row[0])}",
+    _stored_check,
+    lambda plan, block: (_rows(plan, block),),
+    lambda plan, row: f"weight {weight_name(plan, row[0])}",
+    "hessian_residual",
 )

@@ -11,12 +11,14 @@ from jachess.batch.quantities.record import (
     ArraySpec,
     Context,
     Quantity,
+    Read,
     Region,
     Write,
     n_point_blocks,
     pass_memory,
     point_span,
     points_label,
+    read_back_array,
 )
 from jachess.network.graph import Array
 
@@ -28,7 +30,8 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
     p, n, k, d = plan.points_per_block, plan.n_points, plan.n_outputs, plan.n_inputs
     meaning = {"long_name": "derivative of each output with respect to each input"}
     sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
-    residual = {"long_name": "discrepancy from central differences over its tolerance"}
+    meaning_of_residual = {"long_name": "discrepancy from central differences over its tolerance"}
+    residual = ArraySpec("jacobian_residual", ("point", "output"), (n, k), (p, k), "float64", meaning_of_residual)
     return [
         ArraySpec(
             "jacobian", ("point", "output", "input"), (n, k, d), (p, plan.outputs_per_chunk, d), plan.dtype, meaning
@@ -41,7 +44,8 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
             "float64",
             sampled,
         ),
-        ArraySpec("jacobian_residual", ("point", "output"), (n, k), (p, k), "float64", residual),
+        residual,
+        read_back_array("jacobian", residual),
     ]
 
 
@@ -65,11 +69,20 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
     yield "jacobian_residual", (span, outputs), check.residual
 
 
-def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
-    plan, span = context.plan, point_span(context.plan, block)
-    jacobian = read("jacobian", (span, slice(0, plan.n_outputs), slice(0, plan.n_inputs)))
-    points = context.source.points(span.start, span.stop)
-    return check_jacobian(context.network, points, jacobian, (_SEED, block)).residual
+def _rows(plan: Plan, block: int) -> Region:
+    return point_span(plan, block), slice(0, plan.n_outputs)
+
+
+def _stored_check(context: Context) -> Callable[[Read, int], Array]:
+    plan = context.plan
+
+    def check(read: Read, block: int) -> Array:
+        span, outputs = _rows(plan, block)
+        jacobian = read("jacobian", (span, outputs, slice(0, plan.n_inputs)))
+        points = context.source.points(span.start, span.stop)
+        return check_jacobian(context.network, points, jacobian, (_SEED, block, 1)).residual
+
+    return check
 
 
 def _memory(plan: Plan) -> int:
@@ -92,7 +105,8 @@ JACOBIAN = Quantity(
     _memory,
     _operations,
     _compute,
-    _check_stored,
-    residual="jacobian_residual",
-    row_name=lambda plan, row: f"point {row[0]}, output {row[1]}",
+    _stored_check,
+    _rows,
+    lambda plan, row: f"point {row[0]}, output {row[1]}",
+    "jacobian_residual",
 )

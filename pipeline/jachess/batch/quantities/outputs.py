@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,19 +14,24 @@ from jachess.batch.quantities.record import (
     ArraySpec,
     Context,
     Quantity,
+    Read,
     Region,
     Write,
     n_point_blocks,
     pass_memory,
     point_span,
     points_label,
+    read_back_array,
 )
 from jachess.network.graph import Array
+
+_RESIDUAL = "discrepancy of what has been read back from a second forward propagation, over its tolerance"
 
 
 def _arrays(plan: Plan) -> list[ArraySpec]:
     shape, chunks = (plan.n_points, plan.n_outputs), (plan.points_per_block, plan.n_outputs)
-    return [ArraySpec("outputs", ("point", "output"), shape, chunks, plan.dtype)]
+    found = ArraySpec("outputs", ("point", "output"), shape, chunks, plan.dtype)
+    return [found, replace(read_back_array("outputs", found), attributes={"long_name": _RESIDUAL})]
 
 
 def _compute(context: Context, block: int) -> Iterator[Write]:
@@ -38,13 +44,21 @@ def _outputs(context: Context, span: slice) -> Array:
     return np.concatenate([outputs(context.network, points) for points, _ in chunks])
 
 
-def _check_stored(context: Context, read: Callable[[str, Region], Array], block: int) -> Array:
+def _rows(plan: Plan, block: int) -> Region:
+    return point_span(plan, block), slice(0, plan.n_outputs)
+
+
+def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     """Outputs again: equal but for the rounding of another machine's sums."""
-    span = point_span(context.plan, block)
-    stored, again = read("outputs", (span, slice(0, context.plan.n_outputs))), _outputs(context, span)
-    unit = max(UNIT_ROUNDOFF, float(np.finfo(stored.dtype).eps) / 2)
-    scale = np.abs(again).max(axis=1, keepdims=True) + np.finfo(np.float64).tiny
-    return np.asarray(np.where(stored == again, 0, np.abs(stored - again) / (1e4 * unit * scale)))
+
+    def check(read: Read, block: int) -> Array:
+        region = _rows(context.plan, block)
+        stored, again = read("outputs", region), _outputs(context, region[0])
+        unit = max(UNIT_ROUNDOFF, float(np.finfo(stored.dtype).eps) / 2)
+        scale = np.abs(again).max(axis=1, keepdims=True) + np.finfo(np.float64).tiny
+        return np.asarray(np.where(stored == again, 0, np.abs(stored - again) / (1e4 * unit * scale)))
+
+    return check
 
 
 OUTPUTS = Quantity(
@@ -56,6 +70,8 @@ OUTPUTS = Quantity(
     lambda plan: pass_memory(plan) + 3 * 8 * plan.points_per_block * plan.n_outputs,
     lambda plan: 2.0 * plan.n_points * plan.n_weights,
     _compute,
-    _check_stored,
-    row_name=lambda plan, row: f"point {row[0]}, output {row[1]}",
+    _stored_check,
+    _rows,
+    lambda plan, row: f"point {row[0]}, output {row[1]}",
+    opponent="a second forward propagation",
 )

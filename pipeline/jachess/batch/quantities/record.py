@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ from jachess.network.working_arrays import KEPT
 Region = tuple[slice, ...]
 Write = tuple[str, Region, Array]
 """Name of an array, the part of it, and what to write there: whole chunks."""
+
+Read = Callable[[str, Region], Array]
+"""Gives a part of an array of the store."""
 
 CRC_BYTES = 4
 
@@ -91,7 +94,7 @@ class Quantity:
     ----------
     name : str
     arrays : Plan -> list of ArraySpec
-        The quantity itself first, its residuals, if it has any, last.
+        The quantity itself first.
     n_blocks : Plan -> int
     chunks : (Plan, block) -> chunks (array name, indices) that the block alone writes, the receipt last
     label : (Plan, block) -> str
@@ -102,10 +105,16 @@ class Quantity:
         Floating-point operations of all blocks.
     compute : (Context, block) -> iterator of Write
         In the order in which they must be written, the receipt last.
+    stored_check : Context -> ((Read, block) -> array)
+        What all blocks share is computed once; then come the residuals of each block as it is stored.
+    rows : (Plan, block) -> Region
+        Where the block's residuals lie among those of all blocks.
+    row_name : (Plan, row) -> str
+        Names a row for people.
     residual : str or None
-        Name of the array of residuals.
-    check_stored : (Context, read, block) -> array, or None
-        The residuals of what is stored, where ``read(name, region)`` gives parts of the store's arrays.
+        Name of the array of residuals that tasks find before they write, if they look for any.
+    opponent : str
+        What the quantity is compared with.
     """
 
     name: str
@@ -116,15 +125,41 @@ class Quantity:
     memory: Callable[[Plan], int]
     operations: Callable[[Plan], float]
     compute: Callable[[Context, int], Iterator[Write]]
-    check_stored: Callable[[Context, Callable[[str, Region], Array], int], Array]
+    stored_check: Callable[[Context], Callable[[Read, int], Array]]
+    rows: Callable[[Plan, int], Region]
+    row_name: Callable[[Plan, tuple[int, ...]], str]
     residual: str | None = None
-    row_name: Callable[[Plan, tuple[int, ...]], str] | None = None
+    opponent: str = "central differences"
+
+    @property
+    def read_back(self) -> str:
+        """Name of the array of residuals of what has been read back from the store."""
+        return f"{self.name}_read_back"
+
+    def read_back_chunk(self, plan: Plan, block: int) -> tuple[str, tuple[int, ...]]:
+        """The chunk of that array which holds a block's residuals."""
+        return self.read_back, (block, *(0 for _ in self.rows(plan, block)[1:]))
 
 
 def point_span(plan: Plan, block: int) -> slice:
     """The points of a block."""
     start = block * plan.points_per_block
     return slice(start, min(start + plan.points_per_block, plan.n_points))
+
+
+Receipts = Callable[[Quantity, Plan, int], Iterable[tuple[str, tuple[int, ...]]]]
+"""The chunks (array name, indices) by which a block is known to be done."""
+
+
+def all_chunks(record: Quantity, plan: Plan, block: int) -> Iterable[tuple[str, tuple[int, ...]]]:
+    """All chunks that the task of a block writes."""
+    return record.chunks(plan, block)
+
+
+def read_back_array(quantity: str, like: ArraySpec) -> ArraySpec:
+    """The array of residuals of what has been read back; it lies as the quantity's rows do."""
+    meaning = {**like.attributes, "long_name": "the same for what has been read back from the store"}
+    return replace(like, name=f"{quantity}_read_back", dtype="float64", attributes=meaning)
 
 
 def n_point_blocks(plan: Plan) -> int:
