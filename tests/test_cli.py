@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
+from jachess.batch.seal import seal
+from jachess.batch.store import Store
 from jachess.cli import main
 from tests.conftest import Files
 
@@ -52,6 +56,42 @@ def test_commands_on_a_result(
     printed = capsys.readouterr()
     assert all(text in printed.out for text in wanted)
     assert printed.err == ""
+
+
+def test_verdicts_as_json(files: Files, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    everything = ("--hessian", "--jacobian", "--gradient", "--outputs")
+    stored = zarr.open_group(result, mode="r").attrs["verdict"]
+    answers = {}
+    for command in (
+        ["run", *flags(files, result, *everything)],
+        ["status", str(result), "--checksums"],
+        ["validate", str(result)],
+    ):
+        assert main([*command, "--json"]) == 0
+        printed = capsys.readouterr()
+        answers[command[0]] = json.loads(printed.out)
+        assert printed.err == ""
+    assert answers["run"]["verdict"] == answers["status"]["verdict"] == stored
+    assert answers["run"]["computed"] == 0
+    assert answers["status"]["blocks"]["jacobian"] == {"done": 8, "total": 8}
+    assert answers["status"]["damaged"] == []
+    assert answers["validate"]["verdict"]["quantities"]["outputs"]["passed"]
+
+
+@pytest.mark.parametrize(("worst", "word"), [(np.inf, "FAILED"), (np.nan, "NOT VERIFIED")])
+def test_a_verdict_that_is_not_passed(
+    result: Path, tmp_path: Path, worst: float, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    residual = zarr.open_array(copy / "hessian_residual", mode="r+")
+    residual[3:6] = worst
+    seal(Store(copy))
+    assert main(["status", str(copy)]) == 1
+    assert f"verdict   {word}: 3 of 51 rows of hessian" in capsys.readouterr().out
+    assert main(["status", str(copy), "--json"]) == 1
+    answer = json.loads(capsys.readouterr().out)["verdict"]
+    assert not answer["passed"]
+    assert word in answer["sentence"]
 
 
 REFUSED = [

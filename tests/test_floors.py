@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pipeline" / "jachess"
-FLOORS = ["errors", "network", "backprop", "batch", "result", "jobs", "cli"]
+FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", "cli"]
 """From the ground up; the package itself and its __main__ stand above all."""
 
 PLACES = {
@@ -63,7 +63,7 @@ def test_packages_stay_in_their_places(file: Path) -> None:
             assert name_of(file) in PLACES[package]
         if package == "onnx":
             assert name_of(file).startswith("network/onnx/")
-        if name_of(file).startswith(("network/", "backprop/")):
+        if name_of(file).startswith(("network/", "backprop/", "checks/")):
             assert package not in ("jsonschema", "yaml", "dask", "zarr")
 
 

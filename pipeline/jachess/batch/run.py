@@ -22,8 +22,8 @@ from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.seal import seal, verdict_of
 from jachess.batch.store import Store, create_store, remove_leftovers
 from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
-from jachess.batch.verdict import Verdict
 from jachess.batch.window import run_stage
+from jachess.checks.verdict import Verdict
 from jachess.errors import IncompleteError, JobError, PlanError, StoreError
 
 REBUILDS = 3

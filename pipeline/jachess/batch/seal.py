@@ -9,7 +9,8 @@ import numpy as np
 
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
-from jachess.batch.verdict import Verdict, judge
+from jachess.batch.verdict import judge
+from jachess.checks.verdict import Verdict
 from jachess.network.graph import Array
 
 

@@ -13,6 +13,9 @@ _JOB_EXAMPLE = """examples:
 """
 
 
+_JSON = "print the verdict and all numbers as one JSON object"
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"jachess: {message}. See {self.prog} --help.\n")
@@ -35,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         _add_job(command)
+    commands.choices["run"].add_argument("--json", action="store_true", help=_JSON)
     _add_result_commands(commands)
     return top
 
@@ -65,10 +69,12 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     status = commands.add_parser("status", help="done and missing blocks, verdict, provenance")
     status.add_argument("out", metavar="OUT")
     status.add_argument("--checksums", action="store_true", help="read every chunk and compare its checksum")
+    status.add_argument("--json", action="store_true", help=_JSON)
     validate = commands.add_parser("validate", help="repeat the checks on what is stored")
     validate.add_argument("out", metavar="OUT")
     for name in ("network", "points", "targets"):
         validate.add_argument(f"--{name}", metavar="FILE", help=f"where the {name} is now, if it has moved")
+    validate.add_argument("--json", action="store_true", help=_JSON)
     query = commands.add_parser(
         "query",
         help="read parts of a result",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jachess.cli.arguments import parser
 from jachess.errors import IncompleteError, InputError, JobError
+
+if TYPE_CHECKING:
+    from jachess.checks.verdict import Verdict
 
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
 _QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
@@ -84,35 +88,45 @@ def _run(options: argparse.Namespace) -> int:
 
     outcome = run_job(_job(options))
     plan, verdict = outcome.plan, outcome.verdict
+    code = COMPLETE if verdict.passed else FAILED
+    if options.json:
+        return _json(code, out=str(outcome.path), quantities=plan.quantities, points=plan.n_points,
+                     blocks=outcome.n_blocks, computed=outcome.n_computed, seconds=outcome.seconds,
+                     verdict=verdict.as_dict())  # fmt: skip
     if outcome.n_computed:
         print(f"computed  {', '.join(plan.quantities)} of {plan.n_points:,} points in {outcome.seconds:.1f} s")
         if outcome.n_computed < outcome.n_blocks:
             print(f"          {outcome.n_computed} of {outcome.n_blocks} blocks: the others were there already")
     else:
         print("complete  nothing to do: this job is there already")
-    for name, finding in verdict.findings.items():
-        rest = f", {finding.unverified:,} without a verdict" if finding.unverified else ""
-        print(
-            f"checked   {name}: {finding.rows:,} rows against {finding.opponent}{rest}; "
-            f"largest discrepancy {finding.largest:.2g} of its tolerance"
-        )
-    print(f"verdict   {verdict.sentence()}")
+    _tell(verdict)
     print(f"result    {outcome.path}")
     print(f"next      jachess query {outcome.path}")
-    return COMPLETE if verdict.passed else FAILED
+    return code
 
 
 def _status(options: argparse.Namespace) -> int:
     from jachess.result.open import Result
 
     result = Result.open(options.out)
-    attributes = result.store.attributes
+    attributes, verdict, progress = result.store.attributes, result.verdict, result.progress()
+    damaged = list(result.store.damaged_chunks()) if options.checksums else []
+    code = COMPLETE if verdict is not None and verdict.passed else FAILED
+    if verdict is None or any(done < total for done, total in progress.values()):
+        code = INCOMPLETE
+    if damaged:
+        code = FAILED
+    if options.json:
+        blocks = {name: {"done": done, "total": total} for name, (done, total) in progress.items()}
+        chunks = [{"array": name, "chunk": indices} for name, indices in damaged]
+        return _json(code, state=result.state, blocks=blocks, verdict=None if verdict is None else verdict.as_dict(),
+                     **{key: attributes[key] for key in ("job", "versions", "created_time")},
+                     **({"damaged": chunks} if options.checksums else {}))  # fmt: skip
     print(f"state     {result.state}")
-    progress = result.progress()
     for name, (done, total) in progress.items():
         print(f"{name:<9} {done:,} of {total:,} blocks")
-    if result.verdict is not None:
-        print(f"verdict   {result.verdict['sentence']}")
+    if verdict is not None:
+        _tell(verdict)
     job = attributes["job"]
     print(f"network   {job['network']}")
     for name, path in job["points"].items():
@@ -120,27 +134,35 @@ def _status(options: argparse.Namespace) -> int:
     print(f"versions  {', '.join(f'{name} {version}' for name, version in attributes['versions'].items())}")
     print(f"created   {attributes['created_time']}")
     if options.checksums:
-        damaged = list(result.store.damaged_chunks())
         for name, indices in damaged:
             file = result.store.chunk_file(name, indices)
             print(f"damaged   {name}, chunk {indices}: remove {file} and run the job again")
         print(f"checksums {'all right' if not damaged else f'{len(damaged)} chunks are damaged'}")
-        if damaged:
-            return FAILED
-    if any(done < total for done, total in progress.values()) or result.verdict is None:
-        return INCOMPLETE
-    return COMPLETE if result.verdict["passed"] else FAILED
+    return code
 
 
 def _validate(options: argparse.Namespace) -> int:
     from jachess.result.validation import validate
 
     verdict = validate(options.out, network=options.network, points=options.points, targets=options.targets)
+    code = COMPLETE if verdict.passed else FAILED
+    if options.json:
+        return _json(code, out=options.out, verdict=verdict.as_dict())
+    _tell(verdict)
+    return code
+
+
+def _tell(verdict: Verdict) -> None:
+    """What the checks found in each quantity, and the verdict in words."""
     for name, finding in verdict.findings.items():
-        largest = f"largest discrepancy {finding.largest:.2g} of its tolerance"
-        print(f"checked   {name}: {finding.rows:,} stored rows; {largest}")
+        print(f"checked   {name}: {finding.summary()}")
     print(f"verdict   {verdict.sentence()}")
-    return COMPLETE if verdict.passed else FAILED
+
+
+def _json(code: int, **answer: Any) -> int:
+    """Print the answer as one JSON object."""
+    print(json.dumps(answer, allow_nan=False))
+    return code
 
 
 def _query(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
+from jachess.checks.verdict import Verdict
 from jachess.errors import InputError
 
 
@@ -44,9 +45,10 @@ class Result:
         return str(self.store.attributes["state"])
 
     @property
-    def verdict(self) -> dict[str, Any] | None:
+    def verdict(self) -> Verdict | None:
         """The verdict: passed, a sentence, numbers for each quantity; None before the result is complete."""
-        return self.store.attributes.get("verdict")
+        stored = self.store.attributes.get("verdict")
+        return None if stored is None else Verdict.from_dict(stored)
 
     def array(self, name: str) -> Any:
         """The Zarr array ``name``, such as ``jacobian`` or ``hessian``.

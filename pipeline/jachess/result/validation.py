@@ -12,7 +12,8 @@ from jachess.batch.job import Job
 from jachess.batch.prepare import Prepared, prepare
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.store import Store
-from jachess.batch.verdict import Verdict, judge
+from jachess.batch.verdict import judge
+from jachess.checks.verdict import Verdict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 
