@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit
 
 from jachess.errors import JobError, PointsError
 from jachess.network.graph import Array, Network, Node
 from jachess.network.operations import TABLE
+from jachess.network.operations.elementwise import sigmoid, sigmoid1
 from jachess.network.paths import cut_at
 
 
@@ -114,7 +114,7 @@ def _cross_entropy_response(a: Array, t: Array, tangent: Array) -> Array:
 
 
 def _binary_response(a: Array, t: Array, tangent: Array) -> Array:
-    return np.asarray(expit(a) * expit(-a) * tangent)
+    return np.asarray(sigmoid1(a) * tangent)
 
 
 ERRORS: dict[str, ErrorFunction] = {
@@ -139,7 +139,7 @@ ERRORS: dict[str, ErrorFunction] = {
             "binary-cross-entropy",
             # -t log σ(a) - (1 - t) log(1 - σ(a)) = log(1 + e^a) - t a
             value=lambda a, t: np.asarray((np.logaddexp(0, a) - t * a).sum(axis=-1)),
-            gradient=lambda a, t: np.asarray(expit(a) - t),
+            gradient=lambda a, t: np.asarray(sigmoid(a) - t),
             response=_binary_response,
             units=("Sigmoid",),
             probabilities=True,

@@ -27,7 +27,7 @@ def unpack(network: Network, w: Array) -> dict[str, Array]:
 
 def pack(network: Network, tensors: Mapping[str, Array], lead: tuple[int, ...] = ()) -> Array:
     """The vector (*lead, W) made of ``tensors`` (*lead, *shape); tensors that are missing count as zero."""
-    w = np.zeros((*lead, network.n_weights))
+    w = np.zeros((*lead, network.n_weights), np.result_type(np.float64, *tensors.values()))
     for weight in network.weights:
         if weight.name in tensors:
             w[..., weight.slice] = tensors[weight.name].reshape((*tensors[weight.name].shape[: len(lead)], -1))

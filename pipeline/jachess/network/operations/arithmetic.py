@@ -32,6 +32,7 @@ def broadcasting(
     attributes: Mapping[str, Any] | None = None,
     weights: tuple[int, ...] = (),
     linear: bool = False,
+    analytic: bool = False,
 ) -> Operation:
     """The record of an elementwise function of several operands; ``second`` None: its curvature is zero."""
 
@@ -87,6 +88,7 @@ def broadcasting(
         weights=weights,
         linear=linear,
         elementwise=True,
+        analytic=analytic,
     )
 
 
@@ -161,13 +163,25 @@ def _share(pick: Callable[..., Array]) -> Partial:
 
 
 ARITHMETIC = (
-    broadcasting("Add", lambda xs: xs[0] + xs[1], lambda xs, i: 1.0, weights=(0, 1), linear=True),
-    broadcasting("Sub", lambda xs: xs[0] - xs[1], lambda xs, i: 1.0 - 2.0 * i, linear=True),
-    broadcasting("Mul", lambda xs: xs[0] * xs[1], lambda xs, i: xs[1 - i], lambda xs, i, j: None if i == j else 1.0),
-    broadcasting("Div", _divide, _divide1, _divide2),
+    broadcasting("Add", lambda xs: xs[0] + xs[1], lambda xs, i: 1.0, weights=(0, 1), linear=True, analytic=True),
+    broadcasting("Sub", lambda xs: xs[0] - xs[1], lambda xs, i: 1.0 - 2.0 * i, linear=True, analytic=True),
+    broadcasting(
+        "Mul",
+        lambda xs: xs[0] * xs[1],
+        lambda xs, i: xs[1 - i],
+        lambda xs, i, j: None if i == j else 1.0,
+        analytic=True,
+    ),
+    broadcasting("Div", _divide, _divide1, _divide2, analytic=True),
     broadcasting("Pow", _power, _power1, _power2),
-    broadcasting("Sum", lambda xs: np.asarray(sum(xs)), lambda xs, i: 1.0, n_inputs=(1, 1 << 16)),
-    broadcasting("Mean", lambda xs: np.asarray(sum(xs) / len(xs)), lambda xs, i: 1.0 / len(xs), n_inputs=(1, 1 << 16)),
+    broadcasting("Sum", lambda xs: np.asarray(sum(xs)), lambda xs, i: 1.0, n_inputs=(1, 1 << 16), analytic=True),
+    broadcasting(
+        "Mean",
+        lambda xs: np.asarray(sum(xs) / len(xs)),
+        lambda xs, i: 1.0 / len(xs),
+        n_inputs=(1, 1 << 16),
+        analytic=True,
+    ),
     broadcasting("Max", _extreme(np.maximum), _share(np.argmax), n_inputs=(1, 1 << 16), sides=_winner(np.argmax)),
     broadcasting("Min", _extreme(np.minimum), _share(np.argmin), n_inputs=(1, 1 << 16), sides=_winner(np.argmin)),
     broadcasting(

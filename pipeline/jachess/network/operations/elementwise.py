@@ -32,6 +32,7 @@ def unary(
     sides: Function | None = None,
     attributes: Mapping[str, Any] | None = None,
     from_output: bool = False,
+    analytic: bool = False,
 ) -> Operation:
     """The record of an elementwise function from its first two derivatives (f2 None: f is piecewise linear).
 
@@ -69,20 +70,26 @@ def unary(
         sides=None if sides is None else lambda call: sides(call.x, call.attributes),
         attributes=attributes or {},
         elementwise=True,
+        analytic=analytic,
     )
 
 
 def _smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Callable[[Any], Any]) -> Operation:
-    return unary(name, lambda x, _: f(x), lambda x, _: f1(x), lambda x, _: f2(x))
+    return unary(name, lambda x, _: f(x), lambda x, _: f1(x), lambda x, _: f2(x), analytic=True)
 
 
 def _normal_density(x: Array) -> Array:
     return np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
+def sigmoid(x: Array) -> Array:
+    """σ(x) = 1/(1 + e^−x), also of complex numbers."""
+    return np.asarray(1 / (1 + np.exp(-x)) if np.iscomplexobj(x) else special.expit(x))
+
+
 def sigmoid1(x: Array) -> Array:
     """σ'(x) = σ(x) σ(−x), without cancellation where σ is close to 1."""
-    return np.asarray(special.expit(x) * special.expit(-x))
+    return np.asarray(sigmoid(x) * sigmoid(-x))
 
 
 def sigmoid2(x: Array) -> Array:
@@ -92,11 +99,12 @@ def sigmoid2(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """log(1 + e^x) for any x."""
-    return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
+    positive = x.real > 0
+    return np.asarray(np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))))
 
 
 SMOOTH = (
-    unary("Neg", lambda x, _: -x, lambda x, _: np.full_like(x, -1), None),
+    unary("Neg", lambda x, _: -x, lambda x, _: np.full_like(x, -1), None, analytic=True),
     _smooth("Exp", np.exp, np.exp, np.exp),
     _smooth("Log", np.log, lambda x: 1 / x, lambda x: -1 / (x * x)),
     _smooth("Sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), lambda x: -0.25 / (x * np.sqrt(x))),
@@ -110,26 +118,33 @@ SMOOTH = (
         lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
         lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
     ),
-    unary("Tanh", lambda x, _: np.tanh(x), lambda y, _: 1 - y * y, lambda y, _: -2 * y * (1 - y * y), from_output=True),
-    _smooth("Sigmoid", special.expit, sigmoid1, sigmoid2),
-    _smooth("Softplus", softplus, special.expit, sigmoid1),
+    unary(
+        "Tanh",
+        lambda x, _: np.tanh(x),
+        lambda y, _: 1 - y * y,
+        lambda y, _: -2 * y * (1 - y * y),
+        from_output=True,
+        analytic=True,
+    ),
+    _smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
+    _smooth("Softplus", softplus, sigmoid, sigmoid1),
 )
 
 
 def _mish1(x: Array, _: object) -> Array:
     t = np.tanh(softplus(x))
-    return np.asarray(t + x * (1 - t * t) * special.expit(x))
+    return np.asarray(t + x * (1 - t * t) * sigmoid(x))
 
 
 def _mish2(x: Array, _: object) -> Array:
     # y = x t(s(x)), t = tanh, s = softplus: y'' = 2 t' + x t'' with t' = (1-t²)σ and t'' = (1-t²)(σ' - 2tσ²)
-    t, s = np.tanh(softplus(x)), special.expit(x)
+    t, s = np.tanh(softplus(x)), sigmoid(x)
     return np.asarray((1 - t * t) * (2 * s + x * (sigmoid1(x) - 2 * t * s * s)))
 
 
 def _swish1(x: Array, at: Mapping[str, Any]) -> Array:
     a = at["alpha"]
-    return np.asarray(special.expit(a * x) + a * x * sigmoid1(a * x))
+    return np.asarray(sigmoid(a * x) + a * x * sigmoid1(a * x))
 
 
 def _swish2(x: Array, at: Mapping[str, Any]) -> Array:
@@ -213,15 +228,23 @@ STANDARDISATION = replace(
         lambda x, at: np.broadcast_to(np.asarray(at["scale"], x.dtype), x.shape),
         None,
         attributes={"offset": (0.0,), "scale": (1.0,)},
+        analytic=True,
     ),
     domain="ai.onnx.ml",
 )
 """scikit-learn's StandardScaler, as its exporter writes it: (x − offset) · scale, both one number an input."""
 
 ACTIVATIONS = (
-    unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2),
-    unary("Swish", lambda x, at: x * special.expit(at["alpha"] * x), _swish1, _swish2, attributes={"alpha": 1.0}),
-    unary("Gelu", _gelu, _gelu1, _gelu2, attributes={"approximate": "none"}),
+    unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2, analytic=True),
+    unary(
+        "Swish",
+        lambda x, at: x * sigmoid(at["alpha"] * x),
+        _swish1,
+        _swish2,
+        attributes={"alpha": 1.0},
+        analytic=True,
+    ),
+    unary("Gelu", _gelu, _gelu1, _gelu2, attributes={"approximate": "none"}, analytic=True),
     unary("Relu", lambda x, _: np.maximum(x, 0), lambda x, _: (x > 0).astype(x.dtype), None, sides=_positive),
     unary("Abs", lambda x, _: np.abs(x), lambda x, _: np.sign(x), None, sides=lambda x, _: np.sign(x)),
     unary(

@@ -131,6 +131,7 @@ GEMM = Operation(
     attributes={"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0},
     weights=(0, 1, 2),
     linear=True,
+    analytic=True,
     from_diagonal=_gemm_from_diagonal,
 )
 
@@ -237,6 +238,7 @@ MATMUL = Operation(
     _matmul_curvature,
     weights=(0, 1),
     linear=True,
+    analytic=True,
     from_diagonal=_matmul_from_diagonal,
 )
 LINEAR = (GEMM, MATMUL)

@@ -90,6 +90,8 @@ class Operation:
         It is linear in each of its inputs.
     elementwise : bool
         Each element of the output depends on one element of each input: that at its place, if the shapes agree.
+    analytic : bool
+        Its rules are analytic functions and take complex numbers, so that Im f(x + iε)/ε is a derivative too.
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
@@ -109,5 +111,6 @@ class Operation:
     moves: bool = False
     linear: bool = False
     elementwise: bool = False
+    analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
     domain: str = ""

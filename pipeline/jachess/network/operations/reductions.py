@@ -53,6 +53,7 @@ def _reduction(
     second: Callable[[Call, _Axes, Array, Array], Array] | None = None,
     *,
     sides: Callable[[Call, _Axes], Array] | None = None,
+    analytic: bool = False,
 ) -> Operation:
     """The record of y = f(x) along axes.
 
@@ -96,6 +97,7 @@ def _reduction(
         curvature if second is not None else None,
         sides=None if sides is None else lambda call: sides(call, _Axes.of(call)),
         attributes={"axes": None, "keepdims": 1, "noop_with_empty_axes": 0},
+        analytic=analytic,
     )
 
 
@@ -135,14 +137,15 @@ def _extreme_sides(call: Call, axes: _Axes) -> Array:
 
 
 REDUCTIONS = (
-    _reduction("ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0),
-    _reduction("ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x)),
+    _reduction("ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, analytic=True),
+    _reduction("ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), analytic=True),
     _reduction("ReduceL2", _norm, lambda x, y, a: x / y, _norm_curvature),
     _reduction(
         "ReduceSumSquare",
         lambda x, a: (x * x).sum(axis=a),
         lambda x, y, a: 2 * x,
         lambda call, a, dx, dy: np.asarray(2 * dy * dx),
+        analytic=True,
     ),
     _reduction("ReduceMax", lambda x, a: x.max(axis=a), _first_where, sides=_extreme_sides),
     _reduction("ReduceMin", lambda x, a: x.min(axis=a), _first_where, sides=_extreme_sides),

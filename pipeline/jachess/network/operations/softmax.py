@@ -76,8 +76,15 @@ def _log_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
 
 
 SOFTMAX = (
-    Operation("Softmax", (1, 1), _forward, _tangent, _cotangent, _curvature, attributes={"axis": -1}),
+    Operation("Softmax", (1, 1), _forward, _tangent, _cotangent, _curvature, attributes={"axis": -1}, analytic=True),
     Operation(
-        "LogSoftmax", (1, 1), _log_forward, _log_tangent, _log_cotangent, _log_curvature, attributes={"axis": -1}
+        "LogSoftmax",
+        (1, 1),
+        _log_forward,
+        _log_tangent,
+        _log_cotangent,
+        _log_curvature,
+        attributes={"axis": -1},
+        analytic=True,
     ),
 )
