@@ -153,6 +153,45 @@ def columns(b: Builder) -> str:
     return b.layer(b.apply("Transpose", b.apply("Tanh", a), perm=(1, 0)), "output", 3, 4)
 
 
+def one_gate(b: Builder) -> str:
+    """A gate of one unit that opens or shuts four others at once."""
+    z = b.apply("Tanh", b.layer("x", "value", 4, 5))
+    gate = b.apply("Sigmoid", b.layer("x", "gate", 1, 5))
+    return b.layer(b.apply("Mul", z, gate), "output", 3, 4)
+
+
+def part_constant(b: Builder) -> str:
+    """A layer whose last two units are fed by constants, and limits that are weights."""
+    fixed = b.constant("fixed", b.random.normal(size=(5, 2)))
+    a = b.apply("MatMul", "x", b.apply("Concat", b.weight("learnt", 5, 2), fixed, axis=1))
+    z = b.apply("Clip", b.apply("Tanh", a), b.weight("low"), "")
+    return b.layer(b.apply("Concat", z, a, axis=1), "output", 3, 8)
+
+
+def turned_softmax(b: Builder) -> str:
+    return b.apply("Gather", softmax_output(b), b.constant("turn", np.array([2, 1, 0])), axis=1)
+
+
+def part_of_softmax(b: Builder) -> str:
+    wide = b.apply("Softmax", b.layer("x", "output", 4, 5), axis=-1)
+    ends = (b.constant(name, np.array([value])) for name, value in (("from", 0), ("to", 3), ("axis", 1)))
+    return b.apply("Slice", wide, *ends)
+
+
+def softmax_in_groups(b: Builder) -> str:
+    a = b.apply("Reshape", b.layer("x", "output", 3, 5), b.constant("apart", np.array([-1, 3, 1])))
+    return b.apply("Flatten", b.apply("Softmax", a, axis=2))
+
+
+def softmax_spelled_out(b: Builder) -> str:
+    e = b.apply("Exp", b.layer("x", "output", 3, 5))
+    return b.apply("Div", e, b.apply("ReduceSum", e, b.constant("axis", np.array([1]))))
+
+
+def clipped_sigmoid(b: Builder) -> str:
+    return b.apply("Clip", sigmoid_output(b), b.constant("least", np.array(1e-7)))
+
+
 def _case(seed: int, build: Callable[[Builder], str], error: str) -> Case:
     builder = Builder(seed)
     network = builder.network(build(builder), 3)
@@ -164,7 +203,7 @@ def _case(seed: int, build: Callable[[Builder], str], error: str) -> Case:
 
 
 TOPOLOGIES = (plain, deep, no_hidden, skip, several_inputs, shared, gates, reversed_order, softmax_inside, bottleneck,
-              rectified, columns)  # fmt: skip
+              rectified, columns, one_gate, part_constant)  # fmt: skip
 
 CASES = [
     *[_case(number, build, "cross-entropy") for number, build in enumerate(TOPOLOGIES)],

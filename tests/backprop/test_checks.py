@@ -9,7 +9,7 @@ import jachess
 from jachess.backprop.hessian_check import check_gradient, check_hessian_rows
 from jachess.backprop.jacobian_check import check_jacobian
 from jachess.backprop.propagation import Chunks
-from jachess.network.error_functions import Head, error_head
+from jachess.network.head import Head, error_head
 from tests.networks import CASES, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=str)

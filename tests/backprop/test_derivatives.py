@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import jachess
 from jachess.backprop.propagation import outputs
-from jachess.network.error_functions import error_head
 from jachess.network.graph import Array
+from jachess.network.head import error_head
 from tests.networks import CASES, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=str)

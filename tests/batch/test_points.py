@@ -14,8 +14,8 @@ from jachess.batch.job import job_of
 from jachess.batch.points import open_points
 from jachess.batch.tables import Table, open_table
 from jachess.errors import PointsError
-from jachess.network.error_functions import error_head
 from jachess.network.graph import Array
+from jachess.network.head import error_head
 from tests.networks import CASES
 
 NUMBERS = np.random.default_rng(0).normal(size=(10_000, 3))

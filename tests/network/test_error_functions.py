@@ -9,8 +9,19 @@ import pytest
 
 from jachess import gradient, hessian
 from jachess.errors import JobError, PointsError
-from jachess.network.error_functions import ERRORS, ErrorFunction, error_head
-from tests.networks import Builder, plain, sigmoid_output, softmax_output
+from jachess.network.error_functions import ERRORS, ErrorFunction
+from jachess.network.head import error_head
+from tests.networks import (
+    Builder,
+    clipped_sigmoid,
+    part_of_softmax,
+    plain,
+    sigmoid_output,
+    softmax_in_groups,
+    softmax_output,
+    softmax_spelled_out,
+    turned_softmax,
+)
 
 RANDOM = np.random.default_rng(5)
 A = RANDOM.normal(size=(6, 3))
@@ -84,6 +95,13 @@ def test_targets_that_do_not_fit(name: str, targets: np.ndarray, message: str) -
     [
         (softmax_output, "binary-cross-entropy", "ends in Softmax.*Use cross-entropy"),
         (sigmoid_output, "cross-entropy", "ends in Sigmoid.*Use binary-cross-entropy"),
+        (turned_softmax, "cross-entropy", "in another order, and cross-entropy would read"),
+        (part_of_softmax, "cross-entropy", "some Softmax units"),
+        (softmax_in_groups, "cross-entropy", "several groups"),
+        (softmax_spelled_out, "cross-entropy", "does not end in Softmax.*would read them as logits"),
+        (softmax_spelled_out, "binary-cross-entropy", "are probabilities"),
+        (clipped_sigmoid, "binary-cross-entropy", "Sigmoid units.*would read them as pre-activations"),
+        (softmax_output, "binary-cross-entropy", "ends in Softmax"),
         (plain, "mean-squares", "wanted one of sum-of-squares"),
     ],
 )
@@ -91,6 +109,19 @@ def test_error_functions_that_do_not_go_with_the_outputs(build: object, name: st
     builder = Builder(1)
     with pytest.raises(JobError, match=message):
         error_head(builder.network(build(builder), 3), name)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 1), (1, 3)])
+def test_binary_outputs_of_any_shape(shape: tuple[int, ...]) -> None:
+    """Each output is a question of its own, so that it does not matter how they lie."""
+    builder = Builder(1)
+    sizes = builder.constant("sizes", np.array([-1, *shape]))
+    network = builder.network(builder.apply("Reshape", sigmoid_output(builder), sizes), *shape)
+    plainly = Builder(1)
+    x, t = RANDOM.normal(size=(6, 5)), TARGETS["binary-cross-entropy"]
+    wanted = hessian(plainly.network(sigmoid_output(plainly), 3), x, t, error="binary-cross-entropy")
+    found = hessian(network, x, t.reshape(6, *shape), error="binary-cross-entropy")
+    np.testing.assert_allclose(found, wanted, rtol=1e-14, atol=1e-16)
 
 
 @errors

@@ -287,7 +287,10 @@ def set_tensor(**fields: Any) -> Any:
 
 
 BATCH_NORM = helper.make_node("ReduceMean", ["y"], ["mean_y"], axes=[0])
+PRODUCT = helper.make_node("ReduceProd", ["z"], ["product"], axes=[1])
 BAD: dict[str, tuple[Any, str]] = {
+    "no derivative": (model([*HIDDEN, PRODUCT], outputs=("product",)),
+                      r"\(ReduceProd\): has no derivative with respect to 'z'"),
     "empty": (b"", "no operations or no outputs"),
     "random bytes": (bytes(range(256)) * 9, "not an ONNX model"),
     "pickle": (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os.", "not an ONNX model"),

@@ -59,7 +59,7 @@ class Case:
 
 SMOOTH = ["Neg", "Exp", "Reciprocal", "Sin", "Cos", "Atan", "Erf", "Tanh", "Sigmoid", "Softplus", "Mish", "Gelu",
           "Relu", "Abs", "LeakyRelu", "Elu", "Selu", "Celu", "Softsign", "HardSigmoid",
-          "HardSwish", "Identity"]  # fmt: skip
+          "HardSwish", "Identity", "Floor", "Ceil", "Sign"]  # fmt: skip
 REDUCTIONS = ["ReduceSum", "ReduceMean", "ReduceL2", "ReduceSumSquare", "ReduceMax", "ReduceMin"]
 
 CASES = [
@@ -76,6 +76,7 @@ CASES = [
     Case("Pow", (positive(4, 3), positive(3))),
     Case("Where", (RANDOM.normal(size=(4, 3)) > 0, normal(4, 3), normal(3))),
     Case("Clip", (normal(4, 3), np.array(-0.5), np.array(0.7))),
+    Case("Clip", (normal(4, 3), np.array(0.5), np.array(-0.7))),
     Case("Gemm", (normal(4, 3), normal(3, 5), normal(5))),
     Case("Gemm", (normal(3, 4), normal(5, 3), normal(4, 1)), {"transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0}),
     Case("Gemm", (normal(4, 3), normal(3, 5))),
@@ -98,7 +99,7 @@ CASES = [
     *[Case(name, (normal(2, 3, 4), ints(-1, 0)), {"keepdims": 0}) for name in REDUCTIONS],
     *[Case(name, (normal(2, 3),)) for name in REDUCTIONS],
     *[Case(name, (normal(2, 3, 4),), {"axis": axis}) for name in ("Softmax", "LogSoftmax") for axis in (-1, 1)],
-    *[Case(name, (normal(2, 3) * 300,)) for name in ("Softmax", "LogSoftmax")],
+    *[Case(name, (normal(2, 3) * 100,)) for name in ("Softmax", "LogSoftmax")],
     Case("Concat", (normal(2, 3), normal(2, 1), normal(2, 2)), {"axis": 1}),
     Case("Concat", (normal(2, 3), normal(1, 3)), {"axis": -2}),
     Case("Split", (normal(2, 7), ints(3, 4)), {"axis": 1}, 2),
@@ -131,7 +132,7 @@ cases = pytest.mark.parametrize("case", CASES, ids=str)
 
 
 def differentiable(case: Case) -> list[int]:
-    condition = {"Where": [0], "Clip": [1, 2], "CastLike": [1]}.get(case.operation, [])
+    condition = {"Where": [0], "CastLike": [1]}.get(case.operation, [])
     if case.operation == "Pow" and (case.inputs[0] < 0).any():
         condition = [1]  # a negative base has no derivative with respect to its exponent
     return [i for i, x in enumerate(case.inputs) if x.dtype.kind == "f" and i not in condition]
@@ -305,6 +306,15 @@ def test_sides_change_exactly_where_the_piece_does(name: str) -> None:
     )
     assert (rule(case.call(near)) == here).all()
     assert (np.asarray(rule(case.call(far))) != here).any()
+
+
+@pytest.mark.parametrize("name", ["Tanh", "Mish", "Sigmoid"])
+def test_derivatives_are_exact_where_units_saturate(name: str) -> None:
+    """To twelve digits of their own size, not of 1: e^-2|x| for tanh, e^-|x| for the logistic sigmoid."""
+    x = {"Tanh": -18.0, "Mish": -40.0, "Sigmoid": 40.0}[name]
+    wanted = {"Tanh": 4 * np.exp(-36), "Mish": -39 * np.exp(-40), "Sigmoid": np.exp(-40)}[name]
+    (found,) = TABLE[name].tangent(Case(name, (np.array([x]),)).call(), (np.ones((1, 1)),))  # type: ignore[misc]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 def test_the_other_branch_may_be_infinite() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.network.graph import Array
-from jachess.network.operations.record import Call, Maybe, Operation
+from jachess.network.operations.record import Call, Maybe, Operation, Wanted
 from jachess.network.working_arrays import empty
 
 
@@ -51,16 +51,22 @@ def dense(tangent: Tangent | None) -> Array | None:
     return tangent.dense() if isinstance(tangent, Diagonal) else tangent
 
 
-def common(record: Operation, call: Call, tangents: tuple[Tangent | None, ...]) -> tuple[Maybe, Array] | None:
+def common(
+    record: Operation, call: Call, tangents: tuple[Tangent | None, ...], wanted: Wanted = ()
+) -> tuple[Maybe, Array] | None:
     """Diagonal tangents of an operation's inputs as arrays (1, n, M), and the units; None if they do not stay diagonal.
 
-    They do if the operation is elementwise and none of these inputs is repeated along an axis.
+    They do if the operation is elementwise and none of these inputs is repeated along an axis; nor may one be whose
+    cotangent is ``wanted``, as a gate of one unit for many is: its cotangent sums over units.
     """
     given = [tangent for tangent in tangents if tangent is not None]
     first = given[0] if given else None
     if not isinstance(first, Diagonal) or not record.elementwise:
         return None
-    for tangent, value in zip(tangents, call.inputs, strict=True):
-        if tangent is not None and (not isinstance(tangent, Diagonal) or value is None or value.shape != call.y.shape):
+    if any(tangent is not None and not isinstance(tangent, Diagonal) for tangent in tangents):
+        return None
+    flags = wanted or (False,) * len(tangents)
+    for tangent, flag, value in zip(tangents, flags, call.inputs, strict=True):
+        if (tangent is not None or flag) and (value is None or value.shape != call.y.shape):
             return None
     return tuple(tangent.values if isinstance(tangent, Diagonal) else None for tangent in tangents), first.units

@@ -8,8 +8,8 @@ import numpy as np
 
 from jachess.backprop.diagonal import Tangent, dense
 from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array
+from jachess.network.head import Head
 from jachess.network.weight_vector import pack
 
 

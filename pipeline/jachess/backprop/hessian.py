@@ -35,8 +35,8 @@ from jachess.backprop.propagation import (
 from jachess.backprop.r_operator import perturbed_gradients
 from jachess.backprop.tile import Tile
 from jachess.backprop.tiling import make_tiles, overlap
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Weight
+from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
 from jachess.network.paths import descendants
 

@@ -11,8 +11,8 @@ from jachess.backprop.differences import OFFSETS, STEPS, Difference, residuals, 
 from jachess.backprop.gradient import gradient, gradient_at
 from jachess.backprop.propagation import Chunks, Points, forward
 from jachess.backprop.r_operator import hessian_vector_products
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array
+from jachess.network.head import Head
 
 DIRECTIONS = 2
 SAMPLES = 4

@@ -16,8 +16,8 @@ from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import hessian_vector_products
 from jachess.backprop.whole import whole_hessian
 from jachess.errors import InputError, PointsError
-from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Array, Network
+from jachess.network.head import Head, error_head
 
 FLOAT64 = np.dtype(np.float64)
 POINTS_AT_ONCE = 512

@@ -187,7 +187,7 @@ def _with_curvature(
 ) -> Maybe:
     """Cotangents of an operation's inputs and what its own curvature adds to them, added up in place."""
     assert record.curvature is not None
-    diagonal = common(record, call, pushed)
+    diagonal = common(record, call, pushed, wanted)
     if diagonal is None:
         curved = record.curvature(call, tuple(dense(tangent) for tangent in pushed), delta, wanted)
         return tuple(

@@ -15,8 +15,8 @@ from jachess.backprop.propagation import (
     pull_tangents_of_cotangents,
     push_tangents,
 )
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array
+from jachess.network.head import Head
 from jachess.network.paths import descendants
 from jachess.network.weight_vector import pack, unpack
 

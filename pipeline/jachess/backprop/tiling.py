@@ -65,7 +65,7 @@ def whole_parts(layers: Sequence[Layer]) -> list[Part]:
 def unit_tiles(parts: Sequence[Part], number: int, units: slice, dtype: np.dtype[Any]) -> list[Tile]:
     """The tiles of some units of one layer with the layers behind it, for the whole matrix, both triangles."""
     rows, tiles = parts[number].of(units), []
-    for second in parts[number:]:
+    for second in parts[number:] if rows else ():  # units may be fed by constants alone
         same = second is parts[number]
         columns = second.of(slice(units.start, None)) if same else second
         tile = Tile(rows, columns, dtype)

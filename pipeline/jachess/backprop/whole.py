@@ -12,8 +12,8 @@ from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.propagation import Points
 from jachess.backprop.tile import Tile
 from jachess.backprop.tiling import overlap, unit_tiles, whole_parts
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array
+from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
 
 KEPT = 1 << 25

@@ -14,8 +14,8 @@ from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.errors import PlanError
-from jachess.network.error_functions import Head
 from jachess.network.graph import Network
+from jachess.network.head import Head
 
 WORKER_BASE = 200 * 2**20
 """Bytes of a worker process that has imported everything and does nothing (measured: 150 MiB)."""

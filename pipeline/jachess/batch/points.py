@@ -12,8 +12,8 @@ import numpy as np
 from jachess.batch.job import Job
 from jachess.batch.tables import Table, open_table
 from jachess.errors import PointsError
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Input, Network
+from jachess.network.head import Head
 
 _PIECE = 1 << 22
 """Elements that are read at once while checking."""

@@ -15,8 +15,8 @@ from jachess.batch.plan import Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, open_points
 from jachess.errors import InputError
-from jachess.network.error_functions import Head, error_head
 from jachess.network.graph import Network
+from jachess.network.head import Head, error_head
 from jachess.network.layers import labels
 from jachess.network.onnx import read_network
 

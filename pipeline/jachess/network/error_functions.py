@@ -8,15 +8,13 @@ product with the second derivatives A = ∂²E_n/∂a∂a, all that the Hessian 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from jachess.errors import JobError, PointsError
-from jachess.network.graph import Array, Network, Node
-from jachess.network.operations import TABLE
+from jachess.network.graph import Array
 from jachess.network.operations.elementwise import sigmoid, sigmoid1
-from jachess.network.paths import cut_at
 
 
 @dataclass(frozen=True)
@@ -159,78 +157,3 @@ def error_function(name: str) -> ErrorFunction:
     if name not in ERRORS:
         raise JobError(f"error: there is no error function '{name}' (wanted one of {', '.join(ERRORS)}).")
     return ERRORS[name]
-
-
-@dataclass(frozen=True)
-class Head:
-    """A network that ends in the pre-activations an error function starts from, and that error function."""
-
-    network: Network
-    error: ErrorFunction
-    reading: str
-
-    def targets(self, targets: Array) -> Array:
-        """Targets as (n, K)."""
-        return self.error.prepare_targets(targets, self.network.n_outputs)
-
-
-def error_head(network: Network, error: str) -> Head:
-    """Cut ``network`` at the pre-activation of its output units, as far as ``error`` takes them over.
-
-    Raises
-    ------
-    JobError
-        If the error function is unknown, or does not go with the network's output units.
-    """
-    record = error_function(error)
-    if not record.units:
-        return Head(network, record, "E is computed from the outputs as they are")
-    if len(network.output_shape) != 1:
-        raise JobError(
-            f"error: {error} needs one axis of outputs (got {network.output_shape} a point). "
-            "Choose sum-of-squares, or an output with one axis."
-        )
-    if record.classes and network.n_outputs == 1:
-        raise JobError("error: cross-entropy of one class is always 0. Use binary-cross-entropy for one output.")
-    producers = {name: node for node in network.nodes for name in node.outputs}
-    last = _last_unit(network, producers)
-    if last is not None and last.operation in record.units and _over_outputs(last):
-        cut = cut_at(network, last.inputs[0], network.output_shape)
-        return Head(cut, record, f"the network ends in {last.operation}; E is computed from its pre-activation")
-    two_classes = _logistic_pair(network, producers, last) if record.classes else None
-    if two_classes is not None:
-        return Head(two_classes, record, "the two class probabilities come from one logistic sigmoid unit")
-    if last is not None and any(last.operation in other.units for other in ERRORS.values()):
-        raise JobError(
-            f"error: the network ends in {last.operation}, which does not go with {error}. "
-            f"Use {next(e.name for e in ERRORS.values() if last.operation in e.units)} or sum-of-squares."
-        )
-    return Head(network, record, f"the outputs are read as {'logits' if record.classes else 'log-odds'}")
-
-
-def _last_unit(network: Network, producers: dict[str, Node]) -> Node | None:
-    """The operation that makes the outputs, behind any that only rename or reshape them."""
-    node = producers.get(network.output)
-    while node is not None and TABLE[node.operation].moves and node.operation not in ("Transpose", "Concat"):
-        node = producers.get(node.inputs[0])
-    return node
-
-
-def _over_outputs(unit: Node) -> bool:
-    return unit.operation == "Sigmoid" or unit.attributes.get("axis", -1) in (-1, 1)
-
-
-def _logistic_pair(network: Network, producers: dict[str, Node], last: Node | None) -> Network | None:
-    """Outputs (1 - σ(a), σ(a)), as scikit-learn's exporter writes them, are the softmax of (0, a)."""
-    if last is None or last.operation != "Concat" or len(last.inputs) != 2:
-        return None
-    complement, unit = producers.get(last.inputs[0]), producers.get(last.inputs[1])
-    if complement is None or unit is None or (complement.operation, unit.operation) != ("Sub", "Sigmoid"):
-        return None
-    one = network.constants.get(complement.inputs[0])
-    if one is None or not np.all(one == 1) or complement.inputs[1] != last.inputs[1]:
-        return None
-    a = unit.inputs[0]
-    zero, pair = f"{a}/zero", f"{a}/pair"
-    nodes = (Node("Sub", (a, a), (zero,)), Node("Concat", (zero, a), (pair,), {"axis": 1}))
-    return cut_at(replace(network, nodes=network.nodes + nodes), pair, network.output_shape)

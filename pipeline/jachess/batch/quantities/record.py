@@ -14,8 +14,8 @@ from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import ELEMENTS
 from jachess.batch.plan import Plan
 from jachess.batch.points import PointSource
-from jachess.network.error_functions import Head
 from jachess.network.graph import Array, Network
+from jachess.network.head import Head
 from jachess.network.working_arrays import KEPT
 
 Region = tuple[slice, ...]

@@ -1,14 +1,16 @@
-"""Trying a network with two and with three points: its shapes, and whether its points are independent."""
+"""Trying a network with two and with three points: its shapes, its derivatives, and whether points are independent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.evaluation import evaluate
 from jachess.network.graph import Array, Input, Node
+from jachess.network.operations import TABLE
+from jachess.network.operations.axes import is_float
 
 COUNTS = (2, 3)
 
@@ -66,3 +68,26 @@ def check_points(values: Sequence[Mapping[str, Array]], output: str) -> tuple[in
             "Export the network in evaluation mode."
         )
     return tuple(int(size) for size in first.shape[1:])
+
+
+def check_derivatives(nodes: Sequence[Node], values: Mapping[str, Array], variables: Collection[str]) -> None:
+    """Follow the ``variables`` through the graph: every operation that floating numbers pass must have a derivative.
+
+    Those on shapes and whole numbers have none, and would pass for constants.
+
+    Raises
+    ------
+    NetworkError
+        If one has not; names the node.
+    """
+    varying = set(variables)
+    for node in nodes:
+        passed = [name for name in node.inputs if name in varying and is_float(values.get(name))]
+        made = [name for name in node.outputs if is_float(values.get(name))]
+        if passed and made and TABLE[node.operation].tangent is None:
+            raise NetworkError(
+                f"{node}: has no derivative with respect to '{passed[0]}', which varies with points or weights. "
+                "Export the network in terms of supported operations."
+            )
+        if passed:
+            varying.update(made)

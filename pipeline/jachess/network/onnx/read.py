@@ -15,7 +15,7 @@ from jachess.network.graph import Array, Network, Node, Weight
 from jachess.network.onnx.graph_nodes import needed_nodes, read_node
 from jachess.network.onnx.inputs_outputs import drop_stacking, join_outputs, read_inputs, read_outputs
 from jachess.network.onnx.model_file import load_model
-from jachess.network.onnx.probe import check_points, probe
+from jachess.network.onnx.probe import check_derivatives, check_points, probe
 from jachess.network.onnx.sequences import sequences_as_slices
 from jachess.network.onnx.tensors import LARGEST_TENSOR, read_tensor
 from jachess.network.onnx.weights import choose_weights
@@ -85,7 +85,9 @@ def _read(
     nodes, output, constants, note = _without_stacking(nodes, outputs, initialisers, constants, inputs)
     notes += note
     leaves = {**constants, **{name: initialisers[name] for name in names}}
-    shape = check_points(probe(nodes, leaves, inputs), output)
+    tried = probe(nodes, leaves, inputs)
+    shape = check_points(tried, output)
+    check_derivatives(nodes, tried[0], {differentiated, *names})
     used = {name for node in nodes for name in node.inputs} | {output}
     made, offset = [], 0
     for name in names:
@@ -113,7 +115,7 @@ def _second_opinion(model: Any, path: Path) -> None:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise NetworkError(f"{path}: not a valid model. {str(error).strip()}") from error
+        raise NetworkError(f"{path}: not a valid model. {' '.join(str(error).split())}") from error
 
 
 def _initialisers(graph: Any, folder: Path) -> dict[str, Array]:

@@ -242,9 +242,12 @@ def _limits(call: Call) -> tuple[Array, Array]:
     return low, high
 
 
-def _inside(call: Call) -> Array:
+def _pieces(call: Call) -> Arrays:
+    """Where y is x, where it is the lower limit, and where the upper one."""
     low, high = _limits(call)
-    return np.asarray((call.x >= low) & (call.x <= high) & (low <= high)).astype(call.x.dtype)
+    above = np.maximum(call.x, low) > high
+    inside = (call.x >= low) & ~above
+    return inside, ~inside & ~above, above
 
 
 def _clip_sides(call: Call) -> Array:
@@ -252,18 +255,29 @@ def _clip_sides(call: Call) -> Array:
     return np.asarray((call.x > low).astype(np.int8) + (call.x >= high))
 
 
+def _clip_tangent(call: Call, dx: Maybe) -> Maybe:
+    terms = [
+        np.where(piece, align(tangent, value.ndim, call.y.ndim), 0).astype(call.y.dtype)
+        for piece, tangent, value in zip(_pieces(call), dx, call.inputs, strict=False)
+        if tangent is not None and value is not None
+    ]
+    return (_sum(terms),)
+
+
 def _clip_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
-    found: list[Array | None] = [None] * len(call.inputs)
-    if dy[0] is not None:
-        found[0] = _inside(call) * dy[0]
-    return tuple(found)
+    return tuple(
+        unbroadcast(np.where(piece, dy[0], 0).astype(value.dtype), call.y.ndim, value.shape)
+        if flag and dy[0] is not None and value is not None and is_float(value)
+        else None
+        for piece, value, flag in zip(_pieces(call), call.inputs, wanted, strict=False)
+    )
 
 
 CLIP = Operation(
     "Clip",
     (1, 3),
     lambda call: (np.asarray(np.minimum(np.maximum(call.x, _limits(call)[0]), _limits(call)[1])).astype(call.x.dtype),),
-    lambda call, dx: (None if dx[0] is None else _inside(call) * dx[0],),
+    _clip_tangent,
     _clip_cotangent,
     sides=_clip_sides,
     elementwise=True,

@@ -31,22 +31,15 @@ def unary(
     *,
     sides: Function | None = None,
     attributes: Mapping[str, Any] | None = None,
-    from_output: bool = False,
     analytic: bool = False,
 ) -> Operation:
-    """The record of an elementwise function from its first two derivatives (f2 None: f is piecewise linear).
-
-    With ``from_output`` they are functions of y instead of x, which saves the function's own cost.
-    """
-
-    def known(call: Call) -> Array:
-        return call.y if from_output else call.x
+    """The record of an elementwise function from its first two derivatives (f2 None: f is piecewise linear)."""
 
     def forward(call: Call) -> Arrays:
         return (np.asarray(f(call.x, call.attributes)),)
 
     def first(call: Call) -> Array:
-        return call.once("f'", lambda: f1(known(call), call.attributes))
+        return call.once("f'", lambda: f1(call.x, call.attributes))
 
     def tangent(call: Call, dx: Maybe) -> Maybe:
         return (None if dx[0] is None else times(first(call), dx[0]),)
@@ -57,7 +50,7 @@ def unary(
     def curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
         if dx[0] is None or dy[0] is None or f2 is None:
             return (None,)
-        second = call.once("f''", lambda: f2(known(call), call.attributes))
+        second = call.once("f''", lambda: f2(call.x, call.attributes))
         return (times(times(second, dy[0]), dx[0]),)
 
     return Operation(
@@ -80,6 +73,12 @@ def _smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Ca
 
 def _normal_density(x: Array) -> Array:
     return np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+
+
+def tanh1(x: Array) -> Array:
+    """tanh'(x) = 4 e^−2|x| / (1 + e^−2|x|)², without the cancellation of 1 − tanh²(x) where the unit saturates."""
+    small = np.exp(np.where(x.real > 0, -2 * x, 2 * x))
+    return np.asarray(4 * small / (1 + small) ** 2)
 
 
 def sigmoid(x: Array) -> Array:
@@ -118,14 +117,7 @@ SMOOTH = (
         lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
         lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
     ),
-    unary(
-        "Tanh",
-        lambda x, _: np.tanh(x),
-        lambda y, _: 1 - y * y,
-        lambda y, _: -2 * y * (1 - y * y),
-        from_output=True,
-        analytic=True,
-    ),
+    _smooth("Tanh", np.tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
     _smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
     _smooth("Softplus", softplus, sigmoid, sigmoid1),
 )
@@ -133,13 +125,13 @@ SMOOTH = (
 
 def _mish1(x: Array, _: object) -> Array:
     t = np.tanh(softplus(x))
-    return np.asarray(t + x * (1 - t * t) * sigmoid(x))
+    return np.asarray(t + x * tanh1(softplus(x)) * sigmoid(x))
 
 
 def _mish2(x: Array, _: object) -> Array:
-    # y = x t(s(x)), t = tanh, s = softplus: y'' = 2 t' + x t'' with t' = (1-t²)σ and t'' = (1-t²)(σ' - 2tσ²)
+    # y = x t(s(x)), t = tanh, s = softplus: y'' = 2 t' + x t'' with t' = tanh'(s)σ and t'' = tanh'(s)(σ' - 2tσ²)
     t, s = np.tanh(softplus(x)), sigmoid(x)
-    return np.asarray((1 - t * t) * (2 * s + x * (sigmoid1(x) - 2 * t * s * s)))
+    return np.asarray(tanh1(softplus(x)) * (2 * s + x * (sigmoid1(x) - 2 * t * s * s)))
 
 
 def _swish1(x: Array, at: Mapping[str, Any]) -> Array:

@@ -1,4 +1,4 @@
-"""Arithmetic on shapes and types: evaluated once the number of points is known, never differentiated.
+"""Arithmetic on shapes and types: evaluated once the number of points is known, never differentiated. Steps are flat.
 
 Casts between floating types are the identity: a network is computed in one floating type.
 """
@@ -12,6 +12,7 @@ import numpy as np
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded, is_float
+from jachess.network.operations.elementwise import unary
 from jachess.network.operations.movement import integers
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 
@@ -21,6 +22,11 @@ _TYPES = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64"
 
 def _exact(name: str, n_inputs: tuple[int, int], f: Callable[[Call], Array], **attributes: object) -> Operation:
     return Operation(name, n_inputs, lambda call: (np.asarray(f(call)),), attributes=attributes)
+
+
+def _steps(name: str, f: Callable[[Array], Array]) -> Operation:
+    """A function that is flat but for its jumps: its derivative is not missing, but zero."""
+    return unary(name, lambda x, _: f(x), lambda x, _: np.zeros_like(x), None, sides=lambda x, _: f(x))
 
 
 def _compare(name: str, f: Callable[[Array, Array], Array]) -> Operation:
@@ -111,8 +117,6 @@ SHAPES = (
     _exact("ReduceProd", (1, 2), _product, axes=None, keepdims=1, noop_with_empty_axes=0),
     _exact("Mod", (2, 2), _mod, fmod=0),
     _exact("Not", (1, 1), lambda call: np.logical_not(call.x)),
-    _exact("Floor", (1, 1), lambda call: np.floor(call.x)),
-    _exact("Ceil", (1, 1), lambda call: np.ceil(call.x)),
     _exact(
         "Constant",
         (0, 0),
@@ -123,6 +127,9 @@ SHAPES = (
         value_int=None,
         value_ints=None,
     ),
+    _steps("Floor", np.floor),
+    _steps("Ceil", np.ceil),
+    _steps("Sign", np.sign),
     _compare("Equal", np.equal),
     _compare("Greater", np.greater),
     _compare("GreaterOrEqual", np.greater_equal),
