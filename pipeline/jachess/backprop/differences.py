@@ -2,19 +2,33 @@
 
 **Directional check.** With a direction v, J v against [y(x+εv) − y(x−εv)]/2ε checks every row of a Jacobian by two
 forward propagations, and H v against [∇E(w+εv) − ∇E(w−εv)]/2ε every row of a Hessian by two gradients. Directions are
-±s_i with random signs, s_i the size of the i-th input or weight, so that every element counts by what it contributes.
+±m_i s_i: random signs; s_i the size of the i-th input or weight, so that every element counts by what it contributes;
+m_i a random number from 1/2 to 3/2. Were all m_i alike, two elements of a row that have been exchanged, or are wrong
+by as much in opposite ways, would cancel in every second direction; so they do with probability 0.
 
-**Step.** D(ε) = [f(ε) − f(−ε)]/2ε has the truncation error ε²f'''/6 and the rounding error of about u|f|/ε; the two
-are equal near ε = u^(1/3) (u = 2^-53), where both are about u^(2/3).
+**Step.** D(ε) = [f(ε) − f(−ε)]/2ε has the truncation error ε²f'''/6 and the rounding error of about u|f|/ε; for a
+function that varies as much as it is large, the two are equal near ε = u^(1/3) (u = 2^-53), where both are about
+u^(2/3). Where the first direction shows more truncation than rounding, the next one's step is the one for which it
+would have been as large: truncation goes as ε², rounding as 1/ε.
 
 **Tolerance.** It comes from the differences alone, never from the derivative under test, so that a wrong derivative
 cannot widen it. T = |D(2ε) − D(ε)| holds three times the truncation error of D(ε), and, as a combination of the four
-evaluations, (√10/4)·σ/ε of their rounding noise σ, slightly more than D(ε)'s own (1/√2)·σ/ε. One T may be small by
-chance, so the largest of all directions counts, and what is usual for rows of that kind joins it: the median T, and the
-median of T over the row's own size |D|, since noise comes in proportion to what it passes through. u|f|/ε is the
-least that rounding must do. The discrepancy is normal-like, so `SAFETY` = 10 such deviations are not passed by chance.
-To this comes the rounding of the stored derivative itself, its unit roundoff times Σ_i |J_ki v_i| times the root of
-the number of terms.
+evaluations, (√10/4)·σ/ε of their rounding noise σ, slightly more than D(ε)'s own (1/√2)·σ/ε. Yet T is no witness of
+rounding where all four round alike, as behind a unit so saturated that its activation does not move at all. So rounding
+is watched on its own: in a fifth evaluation, at the middle, every result of arithmetic is changed by ±√u of itself, at
+random. To first order it is off by as much as roundings of √u would make it, 1/√u times more than those of u:
+R = √u|f̃ − f|/(√2ε), with f = [f(ε) + f(−ε)]/2. To it comes the least that rounding must do, u|f|/ε, and what may have
+underflowed. T and R may be small by chance, so the largest of all directions counts, and what is usual for rows of that
+kind joins it: the median of T over R, and the median of T over the row's own size |D|, since noise comes in proportion
+to what it passes through. The discrepancy is normal-like, so `SAFETY` = 10 such deviations are not passed by chance. A
+row that fails is looked at once more, with new directions and disturbances, and has failed if it does so again.
+
+**No verdict.** T stands for truncation only while the series converges. Where T is larger than an eighth of |D| and is
+not rounding, not one digit of D is certain, and the difference is no witness.
+
+To the tolerance comes the rounding of the stored derivative itself. Each element may be off by its unit roundoff times
+itself, or by half the smallest number of its type; as the signs of v are random and know nothing of these errors, their
+sum is not larger than `SAFETY` times the root of the sum of their squares (Hoeffding: with probability 1 − 2e^(−50)).
 
 **Kinks.** Where an operation changes its side between the evaluations (ReLU, maximum, …) the difference is no
 witness. Such points are tried again with smaller steps, then left out, and counted.
@@ -26,56 +40,109 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from jachess.backprop.propagation import Points, State, forward
-from jachess.network.graph import Array, Network
-from jachess.network.operations import TABLE
+from jachess.network.evaluation import Disturb
+from jachess.network.graph import Array
 
 UNIT_ROUNDOFF = 2.0**-53
+TINY = float(np.finfo(np.float64).tiny)
+"""What is smaller has lost digits, or all of them."""
 STEP = UNIT_ROUNDOFF ** (1 / 3)
-STEPS = (STEP, STEP / 16, STEP / 256)
-"""The step, and those of the further tries at points with kinks."""
+SMALLER = (1.0, 1 / 16, 1 / 256)
+"""Factors of the step: the first try, and the further ones at points with kinks."""
 SAFETY = 10.0
 OFFSETS = (-2.0, -1.0, 1.0, 2.0)
-"""The evaluations of one difference, in steps."""
+"""The evaluations of one difference, in steps; one more, disturbed, is at 0."""
+DISTURBANCE = UNIT_ROUNDOFF**0.5
+TERMS = 1 << 18
+"""Terms of J v or H v that are formed at once: what stays in cache."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Central differences D(ε) of some function values and what is known of their errors (same shape)."""
+    """Central differences D(ε) of some function values and what is known of their errors (same shape).
+
+    Attributes
+    ----------
+    value : array
+        D(ε); NaN where it is no witness.
+    spread : array
+        T = |D(2ε) − D(ε)|.
+    floor : array
+        R, or the least of it.
+    step : float or array
+        ε, for all values or for each.
+    """
 
     value: Array
     spread: Array
     floor: Array
+    step: Array | float
 
     @classmethod
-    def of(cls, evaluations: Iterable[Array], step: float) -> Difference:
-        """From the function's values at `OFFSETS` steps."""
+    def of(cls, evaluations: Iterable[Array], step: Array | float, disturbed: Array | None = None) -> Difference:
+        """From the function's values at `OFFSETS` steps, and disturbed at 0."""
         far_left, left, right, far_right = evaluations
-        value = (right - left) / (2 * step)
-        spread = np.abs((far_right - far_left) / (4 * step) - value)
-        return cls(value, spread, UNIT_ROUNDOFF * np.maximum(np.abs(left), np.abs(right)) / step)
+        with np.errstate(all="ignore"):
+            value = (right - left) / (2 * step)
+            spread = np.abs((far_right - far_left) / (4 * step) - value)
+            floor = UNIT_ROUNDOFF * np.maximum(np.abs(left), np.abs(right)) + TINY
+            if disturbed is not None:
+                floor = floor + DISTURBANCE / 2**0.5 * np.abs(disturbed - (left + right) / 2)
+            return cls(value, spread, np.asarray(floor / step), step)
+
+    def part(self, rows: slice) -> Difference:
+        """Some rows of it, whose step is the same for all."""
+        return Difference(self.value[rows], self.spread[rows], self.floor[rows], self.step)
+
+    def better_step(self, axis: int = 0) -> Array:
+        """The step at which truncation would be as large as rounding, as usual along an axis; never a larger one."""
+        with np.errstate(all="ignore"):
+            ratio = _median_of_moving(np.moveaxis(self.spread / self.floor, axis, 0))
+        return np.asarray(self.step * np.expand_dims(np.maximum(ratio, 1.0), axis) ** (-1 / 3))
 
 
-def tolerance(differences: Sequence[Difference]) -> Array:
-    """How far right derivatives may be from the values of ``differences``, one for each direction.
+def disturbance(random: np.random.Generator) -> Disturb:
+    """A change of each element by ±√u of itself, at random."""
+
+    def disturb(values: Array) -> Array:
+        if values.dtype.kind != "f":
+            return values
+        signs = random.integers(0, 2, values.shape, np.int8)
+        return np.asarray(values * np.array([1 - DISTURBANCE, 1 + DISTURBANCE])[signs])
+
+    return disturb
+
+
+def tolerances(differences: Sequence[Difference]) -> list[Array]:
+    """How far right derivatives may be from the values of each difference.
 
     Parameters
     ----------
     differences : sequence of Difference
-        Arrays (rows, …): rows of one kind along the first axis.
+        One for each direction; arrays (rows, …): rows of one kind along the first axis.
 
     Returns
     -------
-    array (rows, …)
+    list of array (rows, …)
+        NaN where there is no verdict.
     """
-    spread = np.max([difference.spread for difference in differences], axis=0)
-    size = np.max([np.abs(difference.value) for difference in differences], axis=0)
-    floor = np.max([difference.floor for difference in differences], axis=0)
+    size = _largest([np.abs(difference.value) for difference in differences])
+    return [_tolerance(difference, differences, size) for difference in differences]
+
+
+def _tolerance(own: Difference, differences: Sequence[Difference], size: Array) -> Array:
     with np.errstate(all="ignore"):
-        usual = _median_of_moving(spread) + _median_of_moving(spread / size) * size
-    return np.asarray(SAFETY * (spread + usual + floor))
+        spread = _largest([other.spread * np.minimum(1, own.step / other.step) ** 2 for other in differences])
+        floor = _largest([other.floor * (other.step / own.step) for other in differences])
+        usual = _median_of_moving(spread / floor) * floor + _median_of_moving(spread / size) * size
+        uncertain = (own.spread > np.abs(own.value) / 8) & (own.spread > SAFETY * floor)
+    return np.where(uncertain | np.isnan(own.value), np.nan, SAFETY * (spread + usual + floor))
+
+
+def _largest(arrays: Sequence[Array]) -> Array:
+    """The largest of each element that is not NaN."""
+    return np.asarray(np.fmax.reduce([np.asarray(array) for array in arrays]))
 
 
 def _median_of_moving(spread: Array) -> Array:
@@ -86,81 +153,65 @@ def _median_of_moving(spread: Array) -> Array:
     return np.where(count > 0, middle, 0.0)
 
 
-def rounding(terms: Array, dtype: DTypeLike) -> Array:
-    """Rounding error of Σ_i J_ki v_i, from |J_ki v_i| along the last axis, for a derivative stored as ``dtype``."""
-    unit = float(np.finfo(np.dtype(dtype)).eps) / 2
-    return np.asarray(SAFETY * unit * np.sqrt(terms.shape[-1]) * np.abs(terms).sum(axis=-1))
+def products(derivatives: Array, direction: Array) -> tuple[Array, Array]:
+    """Σ_i J_ki v_i along the last axis and its rounding error, some rows at a time: no second array of J's size.
 
-
-def residuals(discrepancy: Array, tolerance: Array) -> Array:
-    """Discrepancies over their tolerances; more than 1 is a failure, and so is a derivative that is not finite."""
-    with np.errstate(all="ignore"):
-        ratio = np.abs(discrepancy) / tolerance
-    return np.where(discrepancy == 0, 0.0, np.where(np.isfinite(discrepancy), ratio, np.inf))
-
-
-def sizes(values: Array) -> Array:
-    """Sizes s_i of the elements of the rows ``values`` (n, M): their own, or at least their column's typical one."""
-    column = np.sqrt((values**2).mean(axis=0))
-    column = np.where(column > 0, column, np.sqrt((values**2).mean()) or 1.0)
-    return np.asarray(np.maximum(np.abs(values), column))
-
-
-def sides(network: Network, state: State) -> list[Array]:
-    """On which piece each operation with kinks works, one array (n, …) for each such operation."""
-    pieces = []
-    for node, call in zip(network.nodes, state.calls, strict=True):
-        rule = TABLE[node.operation].sides
-        if rule is not None:
-            piece = np.asarray(rule(call))
-            by_point = piece.ndim > 0 and piece.shape[0] > 0 and piece.shape[0] % state.n_points == 0
-            # what does not tell its points apart counts for all of them
-            rows = piece.reshape(state.n_points, -1) if by_point else np.tile(piece.ravel(), (state.n_points, 1))
-            pieces.append(rows)
-    return pieces
-
-
-def same_sides(network: Network, states: Sequence[State]) -> Array:
-    """Which points (n,) have no kink between the evaluations."""
-    smooth = np.ones(states[0].n_points, bool)
-    pieces = [sides(network, state) for state in states]
-    for others in pieces[1:]:
-        for first, other in zip(pieces[0], others, strict=True):
-            smooth &= (first == other).all(axis=1)
-    return smooth
-
-
-def shifted(points: Points, which: int, direction: Array, step: float) -> Points:
-    """The points with input number ``which`` moved by ``step`` times the direction (n, D)."""
-    moved = points[which] + step * direction.reshape(points[which].shape)
-    return (*points[:which], moved, *points[which + 1 :])
-
-
-def difference_of_outputs(network: Network, points: Points, directions: Array) -> tuple[Difference, Array]:
-    """Differences of the outputs (n, K) along one direction of the inputs for each point, ``directions`` (n, D).
+    Parameters
+    ----------
+    derivatives : array (rows, …, M)
+        In the type in which they are stored.
+    direction : array (rows or 1, …, M)
 
     Returns
     -------
-    Difference
-        Arrays (n, K).
-    smooth : bool array (n,)
-        False where every step met a kink.
+    product, rounding : arrays (rows, …)
     """
-    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
-    shape = (len(directions), network.n_outputs)
-    found = Difference(np.zeros(shape), np.zeros(shape), np.zeros(shape))
-    pending = np.arange(len(directions))
-    for step in STEPS:
-        some = tuple(array[pending] for array in points)
-        states = [forward(network, shifted(some, which, directions[pending], k * step)) for k in OFFSETS]
-        part = Difference.of([state.outputs(network) for state in states], step)
-        for whole, piece in zip(
-            (found.value, found.spread, found.floor), (part.value, part.spread, part.floor), strict=True
-        ):
-            whole[pending] = piece
-        pending = pending[~same_sides(network, states)]
-        if not len(pending):
-            break
-    smooth = np.ones(len(directions), bool)
-    smooth[pending] = False
-    return found, smooth
+    kind, least = np.finfo(derivatives.dtype), norms(direction)
+    product = np.zeros(derivatives.shape[:-1])
+    size, step = np.zeros_like(product), max(1, TERMS // max(1, derivatives[:1].size))
+    for start in range(0, len(derivatives), step):
+        part = slice(start, start + step)
+        with np.errstate(all="ignore"):
+            terms = derivatives[part] * (direction[part] if len(direction) > 1 else direction)
+            product[part], size[part] = terms.sum(axis=-1), norms(terms)
+    return product, SAFETY * np.hypot(float(kind.eps) / 2 * size, float(kind.smallest_subnormal) / 2 * least)
+
+
+def norms(rows: Array) -> Array:
+    """Euclidean norms along the last axis, also of rows whose squares would vanish or overflow."""
+    squares = np.einsum("...i,...i->...", rows, rows)
+    extreme = ~((squares > TINY / UNIT_ROUNDOFF) & (squares < np.inf))
+    found = np.sqrt(squares)
+    if extreme.any():
+        some = rows[extreme]
+        scale = np.abs(some).max(axis=-1, initial=TINY, keepdims=True)
+        found[extreme] = np.sqrt(((some / scale) ** 2).sum(axis=-1)) * scale[..., 0]
+    return np.asarray(found)
+
+
+def residuals(discrepancy: Array, tolerance: Array) -> Array:
+    """Discrepancies over their tolerances: more than 1 is a failure, NaN where there is no tolerance to be had."""
+    with np.errstate(all="ignore"):
+        ratio = np.where(np.isfinite(discrepancy), np.abs(discrepancy) / tolerance, np.inf)
+    return np.where(np.isfinite(tolerance), np.where(discrepancy == 0, 0.0, ratio), np.nan)
+
+
+def second_look(first: Array, second: Array) -> Array:
+    """Residuals of rows that have been looked at again where they failed, or had no verdict."""
+    return np.where(first <= 1, first, np.fmin(first, second))
+
+
+def sizes(values: Array) -> Array:
+    """Sizes s_i of the elements of the rows ``values`` (n, M): their own, or at least what is typical of their column.
+
+    Typical is the median of those that are not zero: one that is far larger than the others must not set their step.
+    """
+    magnitudes = np.abs(values)
+    column = _median_of_moving(magnitudes)
+    overall = float(_median_of_moving(magnitudes.ravel()[:, None])[0]) or 1.0
+    return np.asarray(np.maximum(magnitudes, np.where(column > 0, column, overall)))
+
+
+def random_direction(size: Array, random: np.random.Generator) -> Array:
+    """A direction whose elements are ±m_i s_i."""
+    return np.asarray(size * random.choice((-1.0, 1.0), size.shape) * random.uniform(0.5, 1.5, size.shape))

@@ -41,6 +41,7 @@ def output_errors(head: Head, state: State, targets: Array) -> dict[str, Array]:
     """δ of the outputs, with which backpropagation starts."""
     network = head.network
     delta = head.error.gradient(state.outputs(network), targets)
+    delta = delta if state.disturb is None else state.disturb(delta)
     return {network.output: delta.reshape(state.values[network.output].shape)}
 
 

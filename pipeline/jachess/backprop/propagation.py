@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
-from jachess.network.evaluation import call_of, evaluate
+from jachess.network.evaluation import Disturb, call_of, evaluate
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import Call, Maybe, Operation, Wanted
@@ -34,11 +34,15 @@ Chunks = Callable[[], Iterable[tuple[Points, Array]]]
 
 @dataclass(frozen=True)
 class State:
-    """All values of a network at some points, and the calls that made them, in the nodes' order."""
+    """All values of a network at some points, and the calls that made them, in the nodes' order.
+
+    If they were disturbed, so is backpropagation from here.
+    """
 
     values: Mapping[str, Array]
     calls: tuple[Call, ...]
     n_points: int
+    disturb: Disturb | None = None
 
     @property
     def n_elements(self) -> int:
@@ -50,13 +54,18 @@ class State:
         return self.values[network.output].reshape(self.n_points, network.n_outputs)
 
 
-def forward(network: Network, points: Points, w: Array | None = None) -> State:
-    """Forward propagation of n points, with the network's own weights unless ``w`` (W,) is given."""
+def forward(network: Network, points: Points, w: Array | None = None, disturb: Disturb | None = None) -> State:
+    """Forward propagation of n points, with the network's own weights unless ``w`` (W,) is given.
+
+    With ``disturb``, what it makes of each result, points and weights included, takes the result's place.
+    """
+    w = network.w if w is None else w
+    if disturb is not None:
+        points, w = tuple(disturb(array) for array in points), disturb(w)
     given = {i.name: array for i, array in zip(network.inputs, points, strict=True)}
-    weights = unpack(network, network.w if w is None else w)
-    values = evaluate(network.nodes, {**network.constants, **weights, **given})
+    values = evaluate(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     calls = tuple(call_of(node, values, tuple(values[name] for name in node.outputs)) for node in network.nodes)
-    return State(values, calls, len(points[0]))
+    return State(values, calls, len(points[0]), disturb)
 
 
 def outputs(network: Network, points: Points, w: Array | None = None) -> Array:
@@ -130,7 +139,10 @@ def pull_cotangents(
         rule = TABLE[node.operation].cotangent
         if rule is not None and any(flags) and any(cotangent is not None for cotangent in arriving):
             with np.errstate(all="ignore"):
-                _add(cotangents, node.inputs, rule(call, arriving, flags))
+                found = rule(call, arriving, flags)
+                if state.disturb is not None and not TABLE[node.operation].moves:
+                    found = tuple(None if cotangent is None else state.disturb(cotangent) for cotangent in found)
+                _add(cotangents, node.inputs, found)
         for name in node.outputs:  # a value's cotangent is whole when its maker's turn has come
             if name not in targets:
                 cotangents.pop(name, None)

@@ -14,7 +14,8 @@ import numpy as np
 
 from jachess.errors import JobError, PointsError
 from jachess.network.graph import Array
-from jachess.network.operations.elementwise import sigmoid, sigmoid1
+from jachess.network.operations.smooth import sigmoid, sigmoid1
+from jachess.network.operations.softmax import balanced, log_sum, product, softmax
 
 
 @dataclass(frozen=True)
@@ -93,22 +94,18 @@ def _check_class_numbers(targets: Array, n_outputs: int) -> str | None:
     return None
 
 
-def _softmax(a: Array) -> Array:
-    shifted = np.exp(a - a.max(axis=-1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
-
-
 def _cross_entropy(a: Array, t: Array) -> Array:
     shifted = a - a.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return np.asarray((t * (log_sum - shifted)).sum(axis=-1))
+    return np.asarray((t * (log_sum(shifted, -1) - shifted)).sum(axis=-1))
+
+
+def _cross_entropy_gradient(a: Array, t: Array) -> Array:
+    y = softmax(a, -1)
+    return balanced(y, y * t.sum(axis=-1, keepdims=True) - t, -1)
 
 
 def _cross_entropy_response(a: Array, t: Array, tangent: Array) -> Array:
-    y = _softmax(a)
-    total = t.sum(axis=-1, keepdims=True)
-    weighted = y * tangent
-    return np.asarray(total * (weighted - y * weighted.sum(axis=-1, keepdims=True)))
+    return np.asarray(t.sum(axis=-1, keepdims=True) * product(softmax(a, -1), tangent, -1))
 
 
 def _binary_response(a: Array, t: Array, tangent: Array) -> Array:
@@ -127,7 +124,7 @@ ERRORS: dict[str, ErrorFunction] = {
         ErrorFunction(
             "cross-entropy",
             value=_cross_entropy,
-            gradient=lambda a, t: np.asarray(_softmax(a) * t.sum(axis=-1, keepdims=True) - t),
+            gradient=_cross_entropy_gradient,
             response=_cross_entropy_response,
             units=("Softmax", "LogSoftmax"),
             probabilities=True,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -20,8 +20,12 @@ def call_of(node: Node, values: Mapping[str, Array], outputs: Arrays = ()) -> Ca
     return Call(attributes, tuple(values[name] if name else None for name in node.inputs), outputs)
 
 
-def evaluate(nodes: Sequence[Node], values: Mapping[str, Array]) -> dict[str, Array]:
-    """All values of a graph, from those that are given.
+Disturb = Callable[[Array], Array]
+"""What is done to every result of arithmetic, to see what its rounding does."""
+
+
+def evaluate(nodes: Sequence[Node], values: Mapping[str, Array], disturb: Disturb | None = None) -> dict[str, Array]:
+    """All values of a graph, from those that are given, each of them disturbed if ``disturb`` is given.
 
     Raises
     ------
@@ -33,6 +37,8 @@ def evaluate(nodes: Sequence[Node], values: Mapping[str, Array]) -> dict[str, Ar
         try:
             with np.errstate(all="ignore"):
                 made = TABLE[node.operation].forward(call_of(node, known))
+                if disturb is not None and not TABLE[node.operation].moves:
+                    made = tuple(disturb(value) for value in made)
         except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
             raise NetworkError(f"{node}: {error}") from error
         known.update(zip(node.outputs, made, strict=False))

@@ -1,4 +1,8 @@
-"""Softmax and LogSoftmax along one axis (8.34), shifted by the maximum so that nothing overflows."""
+"""Softmax and LogSoftmax along one axis (8.34).
+
+Arguments are shifted by the largest, so that nothing overflows; and so is what the derivatives are multiplied by: where
+the largest output is 1 but for its last digits, no difference of nearly equal numbers is formed.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +21,57 @@ def _sum(array: Array, axis: int) -> Array:
     return np.asarray(array.sum(axis=axis, keepdims=True))
 
 
-def _softmax(x: Array, axis: int) -> Array:
+def softmax(x: Array, axis: int) -> Array:
+    """Positive numbers that add up to 1 along the axis."""
     shifted = np.exp(x - x.max(axis=axis, keepdims=True))
     return np.asarray(shifted / _sum(shifted, axis))
 
 
-def _forward(call: Call) -> Arrays:
-    return (_softmax(call.x, _axis(call)),)
+def log_sum(x: Array, axis: int) -> Array:
+    """Log Σ e^x for x whose largest is 0; also where all others are so small that the sum rounds to 1."""
+    others = np.exp(x)
+    np.put_along_axis(others, _largest(x, axis), 0, axis)
+    return np.asarray(np.log1p(_sum(others, axis)))
 
 
-def _product(y: Array, v: Array, axis: int) -> Array:
+def product(y: Array, v: Array, axis: int) -> Array:
     """(diag(y) − y yᵀ) v, which is symmetric: tangent and cotangent at once."""
-    weighted = y * v
+    shifted = from_largest(y, v, axis)
+    weighted = y * shifted
     return np.asarray(weighted - y * _sum(weighted, axis))
 
 
+def from_largest(y: Array, v: Array, axis: int) -> Array:
+    """Rows v less their element where y is largest: what is alike along the axis has no part in the product."""
+    place = _largest(y, axis).reshape((1,) * (v.ndim - y.ndim) + (*y.shape[:axis], 1, *y.shape[y.ndim + axis + 1 :]))
+    return np.asarray(v - np.take_along_axis(v, place, axis))
+
+
+def balanced(y: Array, rows: Array, axis: int) -> Array:
+    """Rows that add up to 0 along the axis, with the element where y is largest made of the others, in place.
+
+    There it is the difference of numbers that may agree in all their digits.
+    """
+    place = np.broadcast_to(_largest(y, axis), (*rows.shape[:axis], 1, *rows.shape[rows.ndim + axis + 1 :]))
+    np.put_along_axis(rows, place, 0, axis)
+    np.put_along_axis(rows, place, -_sum(rows, axis), axis)
+    return rows
+
+
+def _largest(y: Array, axis: int) -> Array:
+    return np.asarray(y.argmax(axis=axis, keepdims=True))
+
+
+def _forward(call: Call) -> Arrays:
+    return (softmax(call.x, _axis(call)),)
+
+
 def _tangent(call: Call, dx: Maybe) -> Maybe:
-    return (None if dx[0] is None else _product(call.y, dx[0], _axis(call)),)
+    return (None if dx[0] is None else product(call.y, dx[0], _axis(call)),)
 
 
 def _cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
-    return (None if dy[0] is None else _product(call.y, dy[0], _axis(call)),)
+    return (None if dy[0] is None else product(call.y, dy[0], _axis(call)),)
 
 
 def _curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
@@ -45,26 +79,27 @@ def _curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
     if dx[0] is None or dy[0] is None:
         return (None,)
     axis, y = _axis(call), call.y
-    change = _product(y, dx[0], axis)
-    return (change * (dy[0] - _sum(dy[0] * y, axis)) - y * _sum(dy[0] * change, axis),)
+    change, delta = product(y, dx[0], axis), from_largest(y, dy[0], axis)
+    return (change * (delta - _sum(delta * y, axis)) - y * _sum(delta * change, axis),)
 
 
 def _log_forward(call: Call) -> Arrays:
     axis = _axis(call)
     shifted = call.x - call.x.max(axis=axis, keepdims=True)
-    return (np.asarray(shifted - np.log(_sum(np.exp(shifted), axis))),)
+    return (np.asarray(shifted - log_sum(shifted, axis)),)
 
 
 def _log_tangent(call: Call, dx: Maybe) -> Maybe:
     if dx[0] is None:
         return (None,)
-    return (dx[0] - _sum(np.exp(call.y) * dx[0], _axis(call)),)
+    shifted = from_largest(call.y, dx[0], _axis(call))
+    return (shifted - _sum(np.exp(call.y) * shifted, _axis(call)),)
 
 
 def _log_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
     if dy[0] is None:
         return (None,)
-    return (dy[0] - np.exp(call.y) * _sum(dy[0], _axis(call)),)
+    return (balanced(call.y, dy[0] - np.exp(call.y) * _sum(dy[0], _axis(call)), _axis(call)),)
 
 
 def _log_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
@@ -72,7 +107,7 @@ def _log_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
     if dx[0] is None or dy[0] is None:
         return (None,)
     axis = _axis(call)
-    return (-_product(np.exp(call.y), dx[0], axis) * _sum(dy[0], axis),)
+    return (-product(np.exp(call.y), dx[0], axis) * _sum(dy[0], axis),)
 
 
 SOFTMAX = (

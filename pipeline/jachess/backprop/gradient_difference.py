@@ -1,0 +1,150 @@
+"""Central differences of the gradient ∂E/∂w, and of E itself, along directions of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.backprop.differences import (
+    OFFSETS,
+    SMALLER,
+    STEP,
+    Difference,
+    disturbance,
+    products,
+    residuals,
+    sizes,
+    tolerances,
+)
+from jachess.backprop.gradient import gradient, gradient_at
+from jachess.backprop.kinks import same_sides
+from jachess.backprop.propagation import Chunks, Points, forward
+from jachess.backprop.r_operator import hessian_vector_products
+from jachess.network.graph import Array
+from jachess.network.head import Head
+
+EXCLUDED_SHARE = 0.01
+"""Share of the points that may be left out for their kinks; with more there is no verdict."""
+
+
+@dataclass(frozen=True)
+class GradientDifference:
+    """Central differences of ∂E/∂w and of E along one direction, without the points that have kinks there.
+
+    Attributes
+    ----------
+    gradient : Difference
+        Arrays (W,).
+    error : Difference
+        Arrays (1,).
+    middle : array (W,)
+        ∂E/∂w, as the mean of those at either side.
+    excluded, excluded_slope : array (W,), float
+        H v and ∂E/∂w · v of the points left out, by backpropagation: what the differences lack of the whole.
+    n_excluded, n_points : int
+    """
+
+    gradient: Difference
+    error: Difference
+    middle: Array
+    excluded: Array
+    excluded_slope: float
+    n_excluded: int
+    n_points: int
+
+    @property
+    def trusted(self) -> bool:
+        """Whether few enough points were left out for a verdict."""
+        return self.n_excluded <= EXCLUDED_SHARE * self.n_points
+
+
+def difference_of_gradient(
+    head: Head, chunks: Chunks, direction: Array, random: np.random.Generator, step: float = STEP
+) -> GradientDifference:
+    """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points."""
+    n_weights = head.network.n_weights
+    sums = [_Sums(n_weights, step * factor) for factor in SMALLER]
+    excluded, slope, n_excluded, n_points = np.zeros(n_weights), 0.0, 0, 0
+    for points, targets in chunks():
+        prepared = head.targets(targets)
+        n_points += len(prepared)
+        pending = np.arange(len(prepared))
+        for level in sums:
+            some = tuple(array[pending] for array in points)
+            pending = pending[~level.add(head, some, prepared[pending], direction, random)]
+            if not len(pending):
+                break
+        if len(pending):
+            left_out = [(tuple(array[pending] for array in points), targets[pending])]
+            excluded += hessian_vector_products(head, left_out.copy, direction[None])[0]
+            slope += float(gradient(head, left_out.copy) @ direction)
+            n_excluded += len(pending)
+    of_gradient, of_error = (
+        _total([level.of(getattr(level, which)) for level in sums]) for which in ("gradients", "errors")
+    )
+    middle = np.asarray(sum(level.middle() for level in sums))
+    return GradientDifference(of_gradient, of_error, middle, excluded, slope, n_excluded, n_points)
+
+
+class _Sums:
+    """Gradients and errors at all offsets, and disturbed at 0, summed over the points that have no kink in between."""
+
+    def __init__(self, n_weights: int, step: float) -> None:
+        self.gradients = np.zeros((len(OFFSETS) + 1, n_weights))
+        self.errors = np.zeros((len(OFFSETS) + 1, 1))
+        self.step = step
+
+    def add(self, head: Head, points: Points, targets: Array, direction: Array, random: np.random.Generator) -> Array:
+        """Add what the points without kinks contribute; which ones (n,)."""
+        network, move = head.network, self.step * direction
+        states = [forward(network, points, network.w + k * move) for k in OFFSETS]
+        smooth = same_sides(network, states)
+        if not smooth.any():
+            return smooth
+        if not smooth.all():
+            points, targets = tuple(array[smooth] for array in points), targets[smooth]
+            states = [forward(network, points, network.w + k * move) for k in OFFSETS]
+        states.append(forward(network, points, disturb=disturbance(random)))
+        for number in range(len(states)):
+            state = states.pop(0)  # each has its derivatives once it is asked for them: not all at the same time
+            self.gradients[number] += gradient_at(head, state, targets)
+            self.errors[number] += head.error.value(state.outputs(network), targets).sum()
+        return smooth
+
+    def of(self, sums: Array) -> Difference:
+        return Difference.of(sums[:-1], self.step, sums[-1])
+
+    def middle(self) -> Array:
+        return np.asarray((self.gradients[1] + self.gradients[2]) / 2)
+
+
+def _total(parts: Sequence[Difference]) -> Difference:
+    """The sum of differences over different points, as one with the step of the first."""
+    value, spread, floor = (
+        np.asarray(sum(getattr(part, name) for part in parts)) for name in ("value", "spread", "floor")
+    )
+    return Difference(value, spread, floor, parts[0].step)
+
+
+def weight_sizes(head: Head) -> Array:
+    """Sizes s_i (W,) of the weights: their own, at least the typical one of their tensor."""
+    network = head.network
+    size = sizes(network.w[:, None])[:, 0]
+    for weight in network.weights:
+        if network.w[weight.slice].any():
+            size[weight.slice] = sizes(network.w[weight.slice, None])[:, 0]
+    return size
+
+
+def slope_residuals(
+    gradients: Sequence[Array], directions: Sequence[Array], differences: Sequence[GradientDifference]
+) -> Array:
+    """Residuals of ∂E/∂w · v for each direction v, against the differences of E along it."""
+    found, allowed = [], tolerances([difference.error for difference in differences])
+    for claimed, direction, difference, tolerance in zip(gradients, directions, differences, allowed, strict=True):
+        product, rounding = products(claimed[None], direction[None])
+        discrepancy = product - difference.excluded_slope - difference.error.value
+        found.append(float(residuals(discrepancy, tolerance + rounding)[0]) if difference.trusted else np.nan)
+    return np.array(found)

@@ -1,0 +1,126 @@
+"""Analytic functions of one variable, activation functions among them; all take complex numbers too."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from jachess.network.graph import Array
+from jachess.network.operations.elementwise import unary
+from jachess.network.operations.record import Operation
+
+
+def _smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Callable[[Any], Any]) -> Operation:
+    return unary(name, lambda x, _: f(x), lambda x, _: f1(x), lambda x, _: f2(x), analytic=True)
+
+
+def _normal_density(x: Array) -> Array:
+    return np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+
+
+def tanh1(x: Array) -> Array:
+    """tanh'(x) = 4 e^−2|x| / (1 + e^−2|x|)², without the cancellation of 1 − tanh²(x) where the unit saturates."""
+    small = np.exp(np.where(x.real > 0, -2 * x, 2 * x))
+    return np.asarray(4 * small / (1 + small) ** 2)
+
+
+def sigmoid(x: Array) -> Array:
+    """σ(x) = 1/(1 + e^−x), also of complex numbers."""
+    return np.asarray(1 / (1 + np.exp(-x)) if np.iscomplexobj(x) else special.expit(x))
+
+
+def sigmoid1(x: Array) -> Array:
+    """σ'(x) = σ(x) σ(−x), without cancellation where σ is close to 1."""
+    return np.asarray(sigmoid(x) * sigmoid(-x))
+
+
+def sigmoid2(x: Array) -> Array:
+    """σ''(x) = σ'(x) (1 − 2 σ(x)) = −σ'(x) tanh(x/2)."""
+    return -sigmoid1(x) * np.tanh(0.5 * x)
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + e^x) for any x."""
+    positive = x.real > 0
+    return np.asarray(np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))))
+
+
+def _mish1(x: Array, _: object) -> Array:
+    t = np.tanh(softplus(x))
+    return np.asarray(t + x * tanh1(softplus(x)) * sigmoid(x))
+
+
+def _mish2(x: Array, _: object) -> Array:
+    # y = x t(s(x)), t = tanh, s = softplus: y'' = 2 t' + x t'' with t' = tanh'(s)σ and t'' = tanh'(s)(σ' - 2tσ²)
+    t, s = np.tanh(softplus(x)), sigmoid(x)
+    return np.asarray(tanh1(softplus(x)) * (2 * s + x * (sigmoid1(x) - 2 * t * s * s)))
+
+
+def _swish1(x: Array, at: Mapping[str, Any]) -> Array:
+    a = at["alpha"]
+    return np.asarray(sigmoid(a * x) + a * x * sigmoid1(a * x))
+
+
+def _swish2(x: Array, at: Mapping[str, Any]) -> Array:
+    a = at["alpha"]
+    return np.asarray(2 * a * sigmoid1(a * x) + a * a * x * sigmoid2(a * x))
+
+
+_ROOT = math.sqrt(2 / math.pi)
+
+
+def _gelu(x: Array, at: Mapping[str, Any]) -> Array:
+    if at["approximate"] == "tanh":
+        return np.asarray(0.5 * x * (1 + np.tanh(_ROOT * (x + 0.044715 * x**3))))
+    return np.asarray(x * special.ndtr(x))
+
+
+def _gelu1(x: Array, at: Mapping[str, Any]) -> Array:
+    if at["approximate"] == "tanh":
+        t = np.tanh(_ROOT * (x + 0.044715 * x**3))
+        return np.asarray(0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _ROOT * (1 + 3 * 0.044715 * x * x))
+    return np.asarray(special.ndtr(x) + x * _normal_density(x))
+
+
+def _gelu2(x: Array, at: Mapping[str, Any]) -> Array:
+    if at["approximate"] == "tanh":
+        # u = √(2/π)(x + 0.044715 x³); y'' = (1-t²)(u' + ½ x (u'' - 2 t u'²))
+        t = np.tanh(_ROOT * (x + 0.044715 * x**3))
+        u1, u2 = _ROOT * (1 + 3 * 0.044715 * x * x), _ROOT * 6 * 0.044715 * x
+        return np.asarray((1 - t * t) * (u1 + 0.5 * x * (u2 - 2 * t * u1 * u1)))
+    return np.asarray(_normal_density(x) * (2 - x * x))
+
+
+SMOOTH = (
+    unary("Neg", lambda x, _: -x, lambda x, _: np.full_like(x, -1), None, analytic=True),
+    _smooth("Exp", np.exp, np.exp, np.exp),
+    _smooth("Log", np.log, lambda x: 1 / x, lambda x: -1 / (x * x)),
+    _smooth("Sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), lambda x: -0.25 / (x * np.sqrt(x))),
+    _smooth("Reciprocal", lambda x: 1 / x, lambda x: -1 / (x * x), lambda x: 2 / (x * x * x)),
+    _smooth("Sin", np.sin, np.cos, lambda x: -np.sin(x)),
+    _smooth("Cos", np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x)),
+    _smooth("Atan", np.arctan, lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2),
+    _smooth(
+        "Erf",
+        special.erf,
+        lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
+        lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
+    ),
+    _smooth("Tanh", np.tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
+    _smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
+    _smooth("Softplus", softplus, sigmoid, sigmoid1),
+    unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2, analytic=True),
+    unary(
+        "Swish",
+        lambda x, at: x * sigmoid(at["alpha"] * x),
+        _swish1,
+        _swish2,
+        attributes={"alpha": 1.0},
+        analytic=True,
+    ),
+    unary("Gelu", _gelu, _gelu1, _gelu2, attributes={"approximate": "none"}, analytic=True),
+)
