@@ -14,7 +14,7 @@ from jachess.backprop.hessian import hessian_strip
 from jachess.batch.prepare import axis_labels
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
-from jachess.batch.seal import seal
+from jachess.batch.seal import agreement_of, seal
 from jachess.batch.store import Store, create_store
 from jachess.batch.tasks import read_back_block, write_block
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
@@ -115,7 +115,7 @@ def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, mon
     for name, record in QUANTITIES.items():
         for block in range(record.n_blocks(prepared.plan)):
             read_back_block(record.stored_check(context), store, name, block)
-    verdict = seal(store)
+    verdict = seal(store, agreement_of(context))
     assert not verdict.passed
     assert store.attributes["state"] == "failed"
     assert "1 of 51 rows of hessian disagree" in verdict.sentence()

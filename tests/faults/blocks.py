@@ -48,4 +48,4 @@ def compute(context: Context, name: str) -> Computed:
     for block in range(record.n_blocks(context.plan)):
         for array, region, data in record.compute(context, block):
             arrays[array][region] = data
-    return Computed(arrays[specs[0].name], arrays[specs[-1].name])
+    return Computed(arrays[name], arrays[record.residual or ""])

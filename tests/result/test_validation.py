@@ -23,7 +23,7 @@ def copy(result: Path, tmp_path: Path) -> Path:
 def test_an_untouched_result_passes(result: Path) -> None:
     verdict = validate(result)
     assert verdict.passed
-    assert set(verdict.findings) == {"outputs", "jacobian", "gradient", "hessian"}
+    assert set(verdict.findings) == {"outputs", "jacobian", "gradient", "hessian", "agreement"}
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def disturbance(random: np.random.Generator) -> Disturb:
     """A change of each element by ±√u of itself, at random."""
 
     def disturb(values: Array) -> Array:
-        if values.dtype.kind != "f":
+        if values.dtype.kind not in "fc":
             return values
         signs = random.integers(0, 2, values.shape, np.int8)
         return np.asarray(values * np.array([1 - DISTURBANCE, 1 + DISTURBANCE])[signs])

@@ -10,8 +10,8 @@ from jachess.backprop.propagation import Points, forward
 from jachess.network.graph import Array, Network
 
 
-def shifted(points: Points, which: int, directions: Array, steps: Array) -> Points:
-    """The points with input number ``which`` moved by steps (n, 1) times the directions (n, D)."""
+def shifted(points: Points, which: int, directions: Array, steps: Array | complex) -> Points:
+    """The points with input number ``which`` moved by steps, one or (n, 1), times the directions (n, D)."""
     moved = points[which] + (steps * directions).reshape(points[which].shape)
     return (*points[:which], moved, *points[which + 1 :])
 

@@ -14,6 +14,7 @@ from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, open_points
+from jachess.batch.quantities import Context
 from jachess.errors import InputError
 from jachess.network.graph import Network
 from jachess.network.head import Head, error_head
@@ -30,6 +31,10 @@ class Prepared:
     head: Head | None
     source: PointSource
     plan: Plan
+
+    def context(self) -> Context:
+        """What workers need of it."""
+        return Context(self.network, self.head, self.source, self.plan)
 
 
 def prepare(job: Job) -> Prepared:

@@ -18,8 +18,8 @@ from jachess.batch.plan import Plan
 from jachess.batch.planning import check_disk, disk_bytes, size, task_memory
 from jachess.batch.prepare import Prepared, axis_labels, prepare, versions
 from jachess.batch.progress import Progress
-from jachess.batch.quantities import QUANTITIES, Context
-from jachess.batch.seal import seal, verdict_of
+from jachess.batch.quantities import QUANTITIES
+from jachess.batch.seal import agreement_of, seal
 from jachess.batch.store import Store, create_store, remove_leftovers
 from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
 from jachess.batch.window import run_stage
@@ -97,7 +97,10 @@ def run_job(job: Job) -> Outcome:
                 if fresh and len(COMPUTE.missing(store)) == total:
                     shutil.rmtree(path)
                 raise
-        verdict = seal(store) if store.attributes["state"] == "running" else verdict_of(store)
+        if store.attributes["state"] == "running":
+            verdict = seal(store, agreement_of(prepared.context()))
+        else:
+            verdict = Verdict.from_dict(store.attributes["verdict"])
         return Outcome(path, store.plan, verdict, total, len(missing), time.monotonic() - started)
 
 
@@ -182,7 +185,7 @@ def _differences(stored: Plan, wanted: Plan) -> list[str]:
 
 def _compute(prepared: Prepared, store: Store) -> None:
     """Compute the missing blocks and read all back, on a new cluster if one is lost."""
-    context = Context(prepared.network, prepared.head, prepared.source, store.plan)
+    context = prepared.context()
     memory = _check_memory(prepared.job, store.plan)
     failures: dict[Block, str] = {}
     for _ in range(REBUILDS):

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.store import Store
 from jachess.batch.verdict import judge
-from jachess.checks.verdict import Verdict
+from jachess.checks.agreement import SAMPLE_POINTS, agreement
+from jachess.checks.verdict import Finding, Verdict
 from jachess.network.graph import Array
 
 
@@ -29,13 +30,27 @@ def _pieces(store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, .
 
 
 def verdict_of(store: Store) -> Verdict:
-    """What the stored residuals say."""
+    """What the residuals say that are stored beside the quantities."""
     return judge(store.plan, {name: _pieces(store, name) for name in store.plan.quantities})
 
 
-def seal(store: Store) -> Verdict:
+def agreement_of(context: Context) -> Finding:
+    """Whether independent ways to the derivatives that a job needs agree, on its first points."""
+    quantities, source = context.plan.quantities, context.source
+    points, targets = next(source.chunks(0, min(source.count, SAMPLE_POINTS), SAMPLE_POINTS))
+    return agreement(
+        context.network,
+        context.head,
+        points,
+        targets,
+        jacobian="jacobian" in quantities,
+        hessian=bool({"gradient", "hessian"} & set(quantities)),
+    )
+
+
+def seal(store: Store, agreeing: Finding) -> Verdict:
     """Judge the result and write the verdict; the state comes with it, last."""
-    verdict = verdict_of(store)
+    verdict = Verdict({**verdict_of(store).findings, "agreement": agreeing})
     store.update_attributes(
         {
             "state": "complete" if verdict.passed else "failed",

@@ -66,6 +66,8 @@ class Finding:
         Further measurements.
     opponent : str
         What the rows were compared with.
+    unit : str
+        What rows are called.
     """
 
     rows: int
@@ -77,6 +79,7 @@ class Finding:
     reasons: Mapping[str, int] = field(default_factory=dict)
     numbers: Mapping[str, float] = field(default_factory=dict)
     opponent: str = DIFFERENCES
+    unit: str = "rows"
 
     @property
     def passed(self) -> bool:
@@ -86,9 +89,8 @@ class Finding:
     def summary(self) -> str:
         """Rows, what they were compared with, rows without a verdict, and the largest residual."""
         rest = f", {self.unverified:,} without a verdict" if self.unverified else ""
-        return (
-            f"{self.rows:,} rows against {self.opponent}{rest}; largest discrepancy {self.largest:.2g} of its tolerance"
-        )
+        compared = f"{self.rows:,} {self.unit} against {self.opponent}{rest}"
+        return f"{compared}; largest discrepancy {self.largest:.2g} of its tolerance"
 
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON can hold it; what was not looked for is left out."""
@@ -177,7 +179,7 @@ class Verdict:
 
 def _failure(name: str, finding: Finding) -> str:
     rows = ", ".join(f"{row} ({residual:.3g} times its tolerance)" for row, residual in finding.worst)
-    return f"{finding.failed:,} of {finding.rows:,} rows of {name} disagree with {finding.opponent}: {rows}"
+    return f"{finding.failed:,} of {finding.rows:,} {finding.unit} of {name} disagree with {finding.opponent}: {rows}"
 
 
 def _doubt(name: str, finding: Finding) -> str:

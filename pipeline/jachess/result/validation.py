@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from jachess.backprop.parallel import for_all
 from jachess.batch.job import Job
 from jachess.batch.prepare import Prepared, prepare
 from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.seal import agreement_of
 from jachess.batch.store import Store
 from jachess.batch.verdict import judge
 from jachess.checks.verdict import Verdict
@@ -46,8 +48,9 @@ def validate(
         lacking = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
         raise StoreError(f"{path}: blocks are missing or torn ({lacking}). Run the job again: it computes only those.")
     prepared = _prepared(store, network, points, targets)
-    context = Context(prepared.network, prepared.head, prepared.source, store.plan)
-    return judge(store.plan, {name: _residuals(context, store, name) for name in store.plan.quantities})
+    context = replace(prepared, plan=store.plan).context()
+    found = judge(store.plan, {name: _residuals(context, store, name) for name in store.plan.quantities})
+    return Verdict({**found.findings, "agreement": agreement_of(context)})
 
 
 def _prepared(store: Store, network: str | None, points: str | None, targets: str | None) -> Prepared:

@@ -30,7 +30,10 @@ def tanh1(x: Array) -> Array:
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1/(1 + e^−x), also of complex numbers."""
-    return np.asarray(1 / (1 + np.exp(-x)) if np.iscomplexobj(x) else special.expit(x))
+    if not np.iscomplexobj(x):
+        return np.asarray(special.expit(x))
+    small = np.exp(np.where(x.real > 0, -x, x))
+    return np.asarray(np.where(x.real > 0, 1, small) / (1 + small))
 
 
 def sigmoid1(x: Array) -> Array:
