@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from jachess.backprop.interface import gradient, hessian, hessian_vector_product, jacobian
+from jachess.checks.interface import check_hessian, check_jacobian
 from jachess.errors import IncompleteError, InputError, JachessError
 from jachess.jobs import dask_jacobian, open_result, plan, run
 from jachess.network.onnx import read_network
@@ -13,6 +14,8 @@ __all__ = [
     "IncompleteError",
     "InputError",
     "JachessError",
+    "check_hessian",
+    "check_jacobian",
     "dask_jacobian",
     "gradient",
     "hessian",

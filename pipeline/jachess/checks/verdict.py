@@ -68,6 +68,8 @@ class Finding:
         What the rows were compared with.
     unit : str
         What rows are called.
+    ladder : tuple of (step, discrepancy)
+        Of the row with the largest residual, where the steps were varied.
     """
 
     rows: int
@@ -80,6 +82,7 @@ class Finding:
     numbers: Mapping[str, float] = field(default_factory=dict)
     opponent: str = DIFFERENCES
     unit: str = "rows"
+    ladder: tuple[tuple[float, float], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -95,13 +98,14 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON can hold it; what was not looked for is left out."""
         given = asdict(self) | {"passed": self.passed}
-        return {k: _finite(v) for k, v in given.items() if v or k not in ("elements", "reasons", "numbers")}
+        return {k: _finite(v) for k, v in given.items() if v or k not in ("elements", "reasons", "numbers", "ladder")}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Finding:
         """The finding that `as_dict` described."""
         values = {f.name: given[f.name] for f in fields(cls) if f.name in given}
         values["worst"] = tuple((row, residual) for row, residual in given["worst"])
+        values["ladder"] = tuple((step, discrepancy) for step, discrepancy in given.get("ladder", ()))
         values["elements"] = tuple(Element(**{**e, "index": tuple(e["index"])}) for e in given.get("elements", ()))
         return cls(**values)
 
@@ -147,7 +151,7 @@ class Verdict:
     def __str__(self) -> str:
         lines = [self.sentence()]
         for name, finding in self.findings.items():
-            numbers = "".join(f"; {key} {value:.3g}" for key, value in finding.numbers.items())
+            numbers = "".join(f"; {key.replace('_', ' ')} {value:.3g}" for key, value in finding.numbers.items())
             lines.append(f"  {name}: {finding.summary()}{numbers}")
             if finding.elements:
                 rows = [
