@@ -33,8 +33,9 @@ def finding_of(probe: Slopes | Curvatures, scale: ArrayLike | None, directions: 
     if directions < 1:
         raise InputError(f"directions: wanted one at least (got {directions}).")
     function = probe.function
-    rows = Rows(probe, np.random.default_rng(seed), directions)
-    look, size = rows.look(scales(function.x, scale, function.input_shape))
+    tried = list(scales(function.x, scale, function.input_shape))
+    rows = Rows(probe, np.random.default_rng(seed), directions, tried)
+    look, size = rows.look()
     wrong = np.flatnonzero(look.state == WRONG)
     worst = wrong[np.argsort(-look.residual[wrong], kind="stable")][:WORST]
     elements = _elements(rows, size, wrong) if len(wrong) else []

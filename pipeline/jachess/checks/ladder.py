@@ -20,6 +20,9 @@ R before foretell, and above the noise, a kink is within the step: this step and
 are smaller ones in whose noise it would not be seen. Several kinks may cancel in T; as they do not in T and R both, R
 is part of the tolerance, 4-fold, wherever it is twice what is foretold. Of the second derivative's differences the
 other half is (D_j − D_(j−1))/ε_j, which a jump of the curvature keeps from falling in the same way.
+
+**Roughness.** What looks like noise may be a function that moves within much less than the steps, as sin does at 10⁶.
+So where the noise is more than the type of the values explains, and all that is seen, there is no witness.
 """
 
 from __future__ import annotations
@@ -30,10 +33,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.backprop.differences import SAFETY
+from jachess.checks.noise import Noise
 from jachess.network.graph import Array
 
 STEPS = 4.0 ** -np.arange(8)
 """The ladder's steps ε_j, the largest first."""
+ROUGH = 2.0**10
+"""Noise of so many unit roundoffs is more than rounding of the values does."""
 ORDERS = 4
 """Combinations of up to so many neighbours."""
 
@@ -49,24 +55,29 @@ class Line:
         At ± `STEPS`.
     noise : array (K,)
         Standard deviation of the values.
+    unit : float
+        Unit roundoff of their type.
     """
 
     middle: Array
     right: Array
     left: Array
     noise: Array
+    unit: float
 
     @classmethod
-    def of(cls, along: Callable[[float], Array], middle: Array, noise: Array) -> Line:
-        """Ask the function of t, whose value at 0 and whose noise are known."""
-        return cls(middle, np.stack([along(t) for t in STEPS]), np.stack([along(-t) for t in STEPS]), noise)
+    def of(cls, along: Callable[[float], Array], middle: Array, noise: Noise, again: bool) -> Line:
+        """Ask the function of t, whose value at 0 is known; measure its noise, if not ``again``."""
+        right, left = (np.stack([along(sign * t) for t in STEPS]) for sign in (1, -1))
+        return cls(middle, right, left, noise.near(along, again), noise.unit)
 
     def slopes(self) -> Ladder:
         """Differences for the first derivative at 0."""
         steps = STEPS[:, None]
         with np.errstate(all="ignore"):
             values, others = (self.right - self.left) / (2 * steps), self._bends() / steps
-        return Ladder.of(values, self.noise / (2**0.5 * steps), others, 6**0.5 * self.noise / steps)
+        noise, others_noise = self.noise / (2**0.5 * steps), 6**0.5 * self.noise / steps
+        return Ladder.of(values, noise, others, others_noise, self._moves() / steps, self._rough())
 
     def curvatures(self) -> Ladder:
         """Differences for the second derivative at 0."""
@@ -74,10 +85,20 @@ class Line:
         with np.errstate(all="ignore"):
             values, slopes = self._bends() / steps**2, (self.right - self.left) / (2 * steps)
             others = (slopes - _before(slopes)) / steps
-        return Ladder.of(values, 6**0.5 * self.noise / steps**2, others, self.noise / steps**2)
+        noise, others_noise = 6**0.5 * self.noise / steps**2, self.noise / steps**2
+        return Ladder.of(values, noise, others, others_noise, self._moves() / steps**2, self._rough())
 
     def _bends(self) -> Array:
         return np.asarray((self.right - self.middle) - (self.middle - self.left))
+
+    def _moves(self) -> Array:
+        """How far the function goes from its middle with each step (steps, K)."""
+        moves = np.maximum(np.abs(self.right - self.middle), np.abs(self.left - self.middle))
+        return np.where(np.isfinite(moves), moves, 0.0)
+
+    def _rough(self) -> Array:
+        size = np.abs(self.middle) + self._moves().max(axis=0)
+        return np.asarray(self.noise > ROUGH * (self.unit * size + np.finfo(np.float64).tiny))
 
 
 @dataclass(frozen=True)
@@ -94,6 +115,10 @@ class Ladder:
         R, and R where it is more than is foretold.
     begin : int array (K,)
         The first step that no kink is seen within.
+    moves : array (steps, K)
+        How far the function goes with each step, as a slope or a curvature.
+    rough : bool array (K,)
+        Whether the noise is more than the type of the values explains.
     """
 
     values: Array
@@ -101,9 +126,11 @@ class Ladder:
     rest: Array
     excess: Array
     begin: Array
+    moves: Array
+    rough: Array
 
     @classmethod
-    def of(cls, values: Array, noise: Array, others: Array, others_noise: Array) -> Ladder:
+    def of(cls, values: Array, noise: Array, others: Array, others_noise: Array, moves: Array, rough: Array) -> Ladder:
         """From the differences and the function's other half, and the noise in both."""
         with np.errstate(all="ignore"):
             rest = np.abs(np.concatenate([others[:1], others[1:] - others[:-1] / 4]))
@@ -114,7 +141,15 @@ class Ladder:
         next_noise = np.take_along_axis(others_noise, np.minimum(last + 1, len(seen) - 1), axis=0)
         hidden = SAFETY * next_noise > np.take_along_axis(rest, last, axis=0) / 2
         begin = np.where(seen.any(axis=0), np.where(hidden, len(seen), last + 1)[0], 0)
-        return cls(values, noise, rest, excess, begin)
+        return cls(values, noise, rest, excess, begin, moves, rough)
+
+    def flat(self) -> Array:
+        """Whether (K,) no step moves the function out of its noise."""
+        return np.asarray((self.moves <= 2 * SAFETY * self.noise).all(axis=0))
+
+    def clear(self) -> Array:
+        """The differences at the steps that no kink is seen within, NaN at the others."""
+        return np.where(np.arange(len(STEPS))[:, None] >= self.begin, self.values, np.nan)
 
     def minus(self, other: Ladder) -> Ladder:
         """A quarter of the difference of two ladders: uᵀHv from the curvatures along u + v and u − v."""
@@ -124,6 +159,8 @@ class Ladder:
             (self.rest + other.rest) / 4,
             (self.excess + other.excess) / 4,
             np.maximum(self.begin, other.begin),
+            (self.moves + other.moves) / 4,
+            self.rough | other.rough,
         )
 
     def twice(self) -> Ladder:
@@ -138,7 +175,7 @@ class Ladder:
         change = np.abs(values - _before(values))
         foretells = steps - m - 2 >= self.begin
         change = np.maximum(change, np.where(foretells, _before(change) / 16.0 ** (m + 1), self.rest)) + 2 * self.excess
-        witness = (foretells if m else steps - 1 >= self.begin) & np.isfinite(change)
+        witness = (foretells if m else steps - 1 >= self.begin) & np.isfinite(change) & ~(self.flat() & self.rough)
         return values, np.where(witness, change, np.inf), np.sqrt(weights**2 @ self.noise**2)
 
 

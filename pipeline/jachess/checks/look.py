@@ -14,7 +14,7 @@ from jachess.network.graph import Array
 
 VISIBLE = 0.1
 """Share of a typical element that an error must have to be seen, at most, for the row to have a verdict."""
-RIGHT, WRONG, KINK, NOISE, UNSETTLED, DISAGREE = range(6)
+RIGHT, WRONG, SUSPECT, KINK, NOISE, UNSETTLED, DISAGREE = range(7)
 REASONS = {
     KINK: "a kink lies at the point or too near to it",
     NOISE: "the function's rounding errors hide its changes",
@@ -30,7 +30,7 @@ class Look:
     Attributes
     ----------
     state : int array
-        `RIGHT`, `WRONG`, or why there is no verdict.
+        `RIGHT`; `WRONG`; `SUSPECT`, which is wrong unless smaller steps show it right; or why there is no verdict.
     residual : array
         Largest discrepancy over tolerance.
     tolerance : array
@@ -40,7 +40,7 @@ class Look:
     numerical, claimed : array
         The slope along the direction with the smallest tolerance.
     ladder : array (steps, K)
-        Largest discrepancy at each step.
+        Largest discrepancy at each step; NaN where a kink is within it.
     noise : array (steps, K)
         What noise may contribute to it.
     """
@@ -55,8 +55,18 @@ class Look:
     noise: Array
 
     @classmethod
-    def along(cls, probe: Probe, directions: Sequence[Array], again: bool = False) -> Look:
-        """Look along the directions and judge each row."""
+    def along(cls, probe: Probe, directions: Sequence[Array], again: bool = False, largest: bool = False) -> Look:
+        """Look along the directions and judge each row.
+
+        Parameters
+        ----------
+        probe : Probe
+        directions : sequence of arrays
+        again : bool
+            Whether the noise is known.
+        largest : bool
+            Whether no larger steps will be tried, so that a row of zeros is right if nothing moves.
+        """
         sights = [probe.sight(direction, again) for direction in directions]
         claimed, size = (np.array([getattr(s, name) for s in sights]) for name in ("claimed", "size"))
         numerical, tolerance, why = _differences(sights)
@@ -64,20 +74,23 @@ class Look:
         best = tolerance.argmin(axis=0)[None]
         witness = np.isfinite(tolerance)
         ratios = np.where(witness, residuals(claimed - numerical, np.where(witness, tolerance, 1)), 0)
+        ratios = np.where(np.isfinite(claimed), ratios, np.inf)
 
         def chosen(array: Array) -> Array:
             return np.asarray(np.take_along_axis(array, best, axis=0)[0])
 
         element = size.max(axis=0) / probe.n_terms**0.5
         with np.errstate(all="ignore"):
-            ladder = np.max([np.abs(s.claimed - s.ladder.values) for s in sights], axis=0)
-            moves = np.nanmax([np.nan_to_num(np.abs(s.ladder.values), nan=0, posinf=0) for s in sights], axis=(0, 1))
-        share = np.where(element > 0, element, np.where(chosen(why) == NOISE, np.inf, moves))
-        seen = chosen(witness) & (chosen(tolerance) <= VISIBLE * share)
-        wrong = (ratios.max(axis=0) > 1) | ~np.isfinite(claimed).all(axis=0)
-        state = np.where(wrong, WRONG, np.where(seen, RIGHT, chosen(why)))
+            ladder = np.max([np.abs(s.claimed - s.ladder.clear()) for s in sights], axis=0)
+        moves = np.max([s.ladder.moves for s in sights], axis=(0, 1))
+        flat, rough = (np.array(a) for a in zip(*((s.ladder.flat(), s.ladder.rough) for s in sights), strict=True))
+        seen = chosen(tolerance) <= VISIBLE * np.where(element > 0, element, moves)
+        seen |= chosen(witness) & (element == 0) & largest & flat.all(axis=0)
+        state = np.where(seen, RIGHT, chosen(why))
+        residual = ratios.max(axis=0)
+        state = np.where(residual > 1, np.where(rough.any(axis=0) & np.isfinite(residual), SUSPECT, WRONG), state)
         steps_noise = SAFETY * np.max([s.ladder.noise for s in sights], axis=0)
-        return cls(state, ratios.max(axis=0), chosen(tolerance), element, chosen(numerical), chosen(claimed), ladder,
+        return cls(state, residual, chosen(tolerance), element, chosen(numerical), chosen(claimed), ladder,
                    steps_noise)  # fmt: skip
 
     def updated(self, other: Look, where: Array) -> Look:
@@ -88,6 +101,10 @@ class Look:
     def judged(self) -> Array:
         """Which rows have a verdict."""
         return np.isin(self.state, (RIGHT, WRONG))
+
+    def doubtful(self) -> Array:
+        """Which rows seem wrong."""
+        return np.isin(self.state, (WRONG, SUSPECT))
 
     def visible(self) -> Array:
         """The error that would be seen, as a share of a typical element; NaN for rows of zeros."""
@@ -110,7 +127,7 @@ def _differences(sights: Sequence[Sight]) -> tuple[Array, Array, Array]:
     numerical, tolerance, noise = (
         np.array([getattr(e, name) for e in found]) for name in ("value", "tolerance", "noise")
     )
-    why = np.where(noise > tolerance / 2, NOISE, UNSETTLED)
+    why = np.where((noise > tolerance / 2) | [s.ladder.flat() & s.ladder.rough for s in sights], NOISE, UNSETTLED)
     why = np.where([estimate.kinked for estimate in found], KINK, why)
     for row, sight in enumerate(sights):
         if sight.exact is not None:

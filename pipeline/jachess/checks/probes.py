@@ -85,7 +85,7 @@ class Slopes:
     def sight(self, direction: Array, again: bool = False) -> Sight:
         """What is seen along v (D,)."""
         along = self.function.along(direction)
-        ladder = Line.of(along, self.function.value, self._noise.near(along, again)).slopes()
+        ladder = Line.of(along, self.function.value, self._noise, again).slopes()
         exact = None
         if self.complex_step:
             slope = self.function.slope_along(direction)
@@ -133,9 +133,9 @@ class Curvatures:
     def _ladder(self, direction: Array, again: bool) -> Ladder:
         if self.complex_step:
             slope = self.function.slope_along(direction)
-            return Line.of(slope, slope(0.0), self._noise.near(slope, again)).slopes()
+            return Line.of(slope, slope(0.0), self._noise, again).slopes()
         along = self.function.along(direction)
-        return Line.of(along, self.function.value, self._noise.near(along, again)).curvatures()
+        return Line.of(along, self.function.value, self._noise, again).curvatures()
 
     def _form(self, u: Array, v: Array) -> tuple[float, float, float]:
         """The claimed uᵀHv, its rounding, and the size of its terms."""

@@ -8,13 +8,13 @@ error of `AIM` in a typical element would not be seen, the inputs are looked at 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from jachess.checks.directions import part, random_direction
-from jachess.checks.look import RIGHT, VISIBLE, WRONG, Look
+from jachess.checks.look import RIGHT, SUSPECT, VISIBLE, WRONG, Look
 from jachess.checks.probes import Probe
 from jachess.network.graph import Array
 
@@ -32,34 +32,34 @@ class Rows:
     random : Generator
     n_directions : int
         Along how many directions every row is looked at.
+    scales : sequence of arrays (D,)
+        Of the inputs, the largest first.
     """
 
-    def __init__(self, probe: Probe, random: np.random.Generator, n_directions: int) -> None:
-        self.probe, self.random, self.n_directions = probe, random, n_directions
+    def __init__(self, probe: Probe, random: np.random.Generator, n_directions: int, scales: Sequence[Array]) -> None:
+        self.probe, self.random, self.n_directions, self.scales = probe, random, n_directions, scales
         self.suspects: list[Array] = []
 
-    def look(self, scales: Iterable[Array]) -> tuple[Look, Array]:
+    def look(self) -> tuple[Look, Array]:
         """Look until each row has a verdict, or nothing more can be done; and the scale (D,) of the first wrong row."""
-        found, tried = None, []
-        for scale in scales:
-            seen = self.along(scale)
-            tried.append(scale)
-            if found is None:
-                found, of_wrong = seen, scale
-            else:
-                of_wrong = of_wrong if (found.state == WRONG).any() else scale
-                found = found.updated(seen, seen.judged() & ~found.judged())
+        found, of_wrong = self.along(self.scales[0]), self.scales[0]
+        for scale in self.scales[1:]:
             if found.judged().all():
                 break
-        assert found is not None
-        return self._in_parts(found, tried[0]), of_wrong if (found.state == WRONG).any() else tried[0]
+            if not found.doubtful().any():
+                of_wrong = scale
+            seen = self.along(scale)
+            counts = seen.judged() & ~found.judged() & ((found.state != SUSPECT) | (seen.element > 0))
+            found = found.updated(seen, counts)
+        found = self._in_parts(replace(found, state=np.where(found.state == SUSPECT, WRONG, found.state)))
+        return found, of_wrong if found.doubtful().any() else self.scales[0]
 
     def direction(self, scale: Array) -> Array:
         """A new random direction, or pair of directions."""
         return random_direction(np.broadcast_to(scale, (2, len(scale))) if self.probe.pair else scale, self.random)
 
-    def along(self, scale: Array, which: Array | None = None, others: Array | None = None) -> Look:
-        """Look along directions that move only the inputs ``which``; the second of a pair, only ``others``.
+    def along(self, scale: Array, which: Array | None = None) -> Look:
+        """Look along directions that move all inputs, or only ``which``.
 
         Rows that seem wrong are looked at once more along new directions, and are wrong if they seem so again.
         """
@@ -67,18 +67,18 @@ class Rows:
         def look() -> Look:
             directions = [self.direction(scale) for _ in range(self.n_directions)]
             if which is None:
-                return Look.along(self.probe, directions)
-            return Look.along(self.probe, [part(direction, which, others) for direction in directions], again=True)
+                return Look.along(self.probe, directions, largest=scale is self.scales[0])
+            return Look.along(self.probe, [part(direction, which) for direction in directions], again=True)
 
         seen = look()
-        wrong = seen.state == WRONG
-        if wrong.any():
+        if seen.doubtful().any():
             second = look()
-            return seen.updated(second, wrong & (second.state != WRONG))
+            return seen.updated(second, seen.doubtful() & ~second.doubtful())
         return seen
 
-    def _in_parts(self, found: Look, scale: Array) -> Look:
+    def _in_parts(self, found: Look) -> Look:
         """Look once more, at so many parts of the inputs that an error of `AIM` is seen in each."""
+        scale = self.scales[0]
         coarse = (found.state != WRONG) & (found.element > 0) & ~(found.visible() <= AIM)
         if not coarse.any() or len(scale) == 1:
             return found
@@ -87,9 +87,9 @@ class Rows:
         state, tolerance, residual = found.state, np.zeros_like(found.tolerance), found.residual
         for which in np.array_split(self.random.permutation(len(scale)), n_parts):
             seen = self.along(scale, which)
-            if (seen.state == WRONG).any():
+            if seen.doubtful().any():
                 self.suspects.append(which)
-            state = np.where(seen.state == WRONG, WRONG, state)
+            state = np.where(seen.doubtful(), WRONG, state)
             tolerance, residual = np.maximum(tolerance, seen.tolerance), np.maximum(residual, seen.residual)
         better = coarse & (tolerance < found.tolerance)
         tolerance = np.where(better, tolerance, found.tolerance)

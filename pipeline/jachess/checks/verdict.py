@@ -155,7 +155,7 @@ class Verdict:
             lines.append(f"  {name}: {finding.summary()}{numbers}")
             if finding.elements:
                 rows = [
-                    [f"{name}{list(e.index)}", *(f"{v:.6g}" for v in (e.analytical, e.numerical)),
+                    [f"{name}{list(e.index) if e.index else ''}", *(f"{v:.6g}" for v in (e.analytical, e.numerical)),
                      *(f"{v:.2g}" for v in (e.difference, e.tolerance))]
                     for e in finding.elements
                 ]  # fmt: skip
