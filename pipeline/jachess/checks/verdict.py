@@ -41,6 +41,11 @@ class Element:
     difference: float
     tolerance: float
 
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Element:
+        """The element that `Finding.as_dict` described."""
+        return cls(tuple(given["index"]), *(_number(given[f.name]) for f in fields(cls)[1:]))
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -104,9 +109,10 @@ class Finding:
     def from_dict(cls, given: Mapping[str, Any]) -> Finding:
         """The finding that `as_dict` described."""
         values = {f.name: given[f.name] for f in fields(cls) if f.name in given}
-        values["worst"] = tuple((row, residual) for row, residual in given["worst"])
+        values["largest"] = _number(given["largest"])
+        values["worst"] = tuple((row, _number(residual)) for row, residual in given["worst"])
         values["ladder"] = tuple((step, discrepancy) for step, discrepancy in given.get("ladder", ()))
-        values["elements"] = tuple(Element(**{**e, "index": tuple(e["index"])}) for e in given.get("elements", ()))
+        values["elements"] = tuple(Element.from_dict(element) for element in given.get("elements", ()))
         return cls(**values)
 
 
@@ -190,6 +196,13 @@ def _doubt(name: str, finding: Finding) -> str:
     reasons = finding.reasons or {KINK: finding.unverified}
     why = ", ".join(reason if len(reasons) == 1 else f"{reason} ({n:,})" for reason, n in reasons.items())
     return f"{finding.unverified:,} of {finding.rows:,} rows of {name} have no verdict, because {why}"
+
+
+def _number(given: float | None) -> float:
+    """The number that `_finite` made JSON of."""
+    if given is None:
+        return math.nan
+    return given if abs(given) < LARGEST else math.copysign(math.inf, given)
 
 
 def _finite(value: Any) -> Any:
