@@ -12,6 +12,8 @@ from jachess.network.graph import Array
 
 MOST_LOOKS = 64
 MOST_FOUND = 5
+TRIES = 3
+"""How often halves are looked at, if one of them must be wrong and neither seems so."""
 
 
 def locate(residual: Callable[[Array], float], suspects: Sequence[Array]) -> list[int]:
@@ -35,8 +37,12 @@ def locate(residual: Callable[[Array], float], suspects: Sequence[Array]) -> lis
             continue
         if n_looks >= MOST_LOOKS:
             break
-        for half in np.array_split(which, 2):
-            n_looks += 1
-            if (size := residual(half)) > 1:
-                heapq.heappush(heap, (-size, n_looks, half))
+        for _ in range(TRIES):
+            halves = [(residual(half), half) for half in np.array_split(which, 2)]
+            n_looks += len(halves)
+            wrong = [(-size, n_looks + number, half) for number, (size, half) in enumerate(halves) if size > 1]
+            for entry in wrong:
+                heapq.heappush(heap, entry)
+            if wrong:
+                break
     return found
