@@ -168,6 +168,14 @@ def part_constant(b: Builder) -> str:
     return b.layer(b.apply("Concat", z, a, axis=1), "output", 3, 8)
 
 
+def same_input_twice(b: Builder) -> str:
+    """Two layers that add up to one pre-activation, fed by the same activations."""
+    z = b.apply("Tanh", b.layer("x", "hidden", 4, 5))
+    first, second = (b.apply("MatMul", z, b.weight(name, 4, 3)) for name in ("first", "second"))
+    a = b.apply("Add", first, second)
+    return b.layer(b.apply("Sin", a), "output", 3, 3)
+
+
 def turned_softmax(b: Builder) -> str:
     return b.apply("Gather", softmax_output(b), b.constant("turn", np.array([2, 1, 0])), axis=1)
 
@@ -203,7 +211,7 @@ def _case(seed: int, build: Callable[[Builder], str], error: str) -> Case:
 
 
 TOPOLOGIES = (plain, deep, no_hidden, skip, several_inputs, shared, gates, reversed_order, softmax_inside, bottleneck,
-              rectified, columns, one_gate, part_constant)  # fmt: skip
+              rectified, columns, one_gate, part_constant, same_input_twice)  # fmt: skip
 
 CASES = [
     *[_case(number, build, "cross-entropy") for number, build in enumerate(TOPOLOGIES)],

@@ -60,6 +60,12 @@ def saved(made: Any, folder: Path) -> Path:
     return path
 
 
+def tampered(change: Callable[[Any], Any], **keys: Any) -> Any:
+    made = model(**keys)
+    change(made)
+    return made
+
+
 def constant(name: str, value: Any) -> Any:
     return helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
 
@@ -103,6 +109,8 @@ GOOD: dict[str, Any] = {
     "standardised points": model([helper.make_node("Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=[0.5] * 4,
                                                    scale=[2.0] * 4),
                                   helper.make_node("Gemm", ["s", "A", "a"], ["h"], transB=1), HIDDEN[1], OUTPUT]),
+    "names of classes": tampered(lambda m: m.graph.initializer.append(
+        helper.make_tensor("classes", TensorProto.STRING, [3], [b"a", b"b", b"c"]))),
     "a branch that leads nowhere": model([*HIDDEN, OUTPUT, helper.make_node("NonZero", ["y"], ["unused"])]),
 }  # fmt: skip
 
@@ -222,12 +230,6 @@ def test_constants_are_widened_exactly(tmp_path: Path) -> None:
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
-
-
-def tampered(change: Callable[[Any], Any], **keys: Any) -> Any:
-    made = model(**keys)
-    change(made)
-    return made
 
 
 def grown(operation: str, *sizes: int) -> Any:

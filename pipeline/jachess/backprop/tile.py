@@ -68,13 +68,14 @@ class Tile:
             dtype,
             packed=same and _begins_with(self.second_inputs, self.first_inputs),
         )
-        self._tangents: dict[str, Contraction] = {}
-        self._diagonals: dict[str, Array] = {}
+        # by where a source begins among the second layer's inputs: the same value may feed it twice
+        self._tangents: dict[int, Contraction] = {}
+        self._diagonals: dict[int, Array] = {}
         self._responded = False
         self._span: slice | None = None
         self._response_factors: list[Array] = []
-        self._tangent_factors: dict[str, list[Array]] = {}
-        self._diagonal: set[str] = set()
+        self._tangent_factors: dict[int, list[Array]] = {}
+        self._diagonal: set[int] = set()
         self.places: list[Place] = []
 
     def add_place(self, first: Part, second: Part, *, transposed: bool) -> None:
@@ -109,11 +110,11 @@ class Tile:
                 self._response_factors += [_part(row, those) for row, those in zip(rows, behind, strict=True)]
             else:
                 self._response_factors.append(_flat(_part(rows, self.second_units, axis=1)))
-        for source, inputs, _ in self._sources():
+        for source, inputs, positions in self._sources():
             tangent = tangents.get(source)
-            factors = self._tangent_factors.setdefault(source, [])
+            factors = self._tangent_factors.setdefault(positions.start, [])
             if delta is not None and isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
-                self._diagonal.add(source)
+                self._diagonal.add(positions.start)
                 factors.append(_flat(_part(tangent.rows(), chosen)[:, None] * _part(delta, self.second_units)))
             elif delta is not None and isinstance(tangent, np.ndarray):
                 factors.append(_flat(_part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1)))
@@ -139,18 +140,19 @@ class Tile:
             rows = slice(start, start + len(factors))
             self._responses.add(rows, factors, z_first, _part(z_second, self.second_inputs), first=first)
             self._responded = True
-        for source, inputs, _ in self._sources():
-            if not self._tangent_factors.get(source):
+        for _, inputs, positions in self._sources():
+            place = positions.start
+            if not self._tangent_factors.get(place):
                 continue
-            factors = _joined(self._tangent_factors[source])
-            if source in self._diagonal:
-                sums = self._diagonals.setdefault(source, np.zeros((n_units, n_second, n_first), self.dtype))
+            factors = _joined(self._tangent_factors[place])
+            if place in self._diagonal:
+                sums = self._diagonals.setdefault(place, np.zeros((n_units, n_second, n_first), self.dtype))
                 sums[span] += (factors @ z_first.T).reshape(-1, n_second, n_first)
             elif delta is not None:
-                if source not in self._tangents:
-                    self._tangents[source] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
+                if place not in self._tangents:
+                    self._tangents[place] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
                 rows = slice(span.start * len(inputs), span.stop * len(inputs))
-                self._tangents[source].add(rows, factors, z_first, _part(delta, self.second_units), first=first)
+                self._tangents[place].add(rows, factors, z_first, _part(delta, self.second_units), first=first)
         self._span, self._response_factors, self._tangent_factors = None, [], {}
 
     def scatter(self, block: Array, *, add: bool) -> None:
@@ -193,15 +195,15 @@ class Tile:
                 yield units, outer, sums
 
     def _add_finished_tangents(self, units: slice, outer: slice, sums: Array) -> None:
-        for source, inputs, positions in self._sources():
-            if source in self._tangents:
-                found = self._tangents[source].sums
+        for _, inputs, positions in self._sources():
+            if positions.start in self._tangents:
+                found = self._tangents[positions.start].sums
                 shape = (len(self.first_units), len(inputs), len(self.first_inputs), len(self.second_units))
                 sums[..., positions] += found.reshape(shape)[units, :, :, outer].transpose(0, 3, 2, 1)
-            if source in self._diagonals:
+            if positions.start in self._diagonals:
                 for j in range(units.start, units.stop):
                     for p in np.flatnonzero(inputs == self.first_units[j]):
-                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[source][j, outer]
+                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[positions.start][j, outer]
 
     def _sources(self) -> Iterator[tuple[str, Indices, slice]]:
         """The values that feed the second layer: which of their elements are wanted, and where these lie among p."""

@@ -14,7 +14,11 @@ from jachess.network.onnx.tensors import read_tensor
 from jachess.network.operations import TABLE
 
 _UNDERSTOOD_ELSEWHERE = {"Dropout": ("ratio",), "CastLike": (), "Cast": ()}
+_TENSORS = "Export it for points of type double (skl2onnx: DoubleTensorType), which writes it in plain operations."
 _ADVICE = {
+    "LinearClassifier": _TENSORS,
+    "LinearRegressor": _TENSORS,
+    "Normalizer": _TENSORS,
     "Loop": "Export the network without control flow.",
     "Scan": "Export the network without control flow.",
     "If": "Export the network without control flow.",

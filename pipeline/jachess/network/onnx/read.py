@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,14 +71,14 @@ def _read(
     protos = needed_nodes(graph, outputs)
     nodes: Sequence[Node] = [read_node(proto, path.parent) for proto in protos]
     inputs, differentiated = read_inputs(graph, input_name)
-    initialisers = _initialisers(graph, path.parent)
+    used = {name for node in nodes for name in node.inputs}
+    initialisers = _initialisers(graph, path.parent, {*used, *outputs})
     _second_opinion(model, path)
     if len(outputs) > 1:
         notes.append(f"{len(outputs)} outputs joined: {', '.join(outputs)}")
     names = choose_weights(nodes, initialisers, wanted, [i.name for i in inputs])
     constants = {name: array for name, array in initialisers.items() if name not in names}
-    used = {name for node in nodes for name in node.inputs}
-    left = [name for name, array in constants.items() if name in used and array.dtype.kind == "f" and array.size > 1]
+    left = [name for name, array in constants.items() if array.dtype.kind == "f" and array.size > 1]
     if left:
         notes.append(f"read as constants, not as weights: {', '.join(left)} (name all weights to change that)")
     nodes, constants = _folded(nodes, constants)
@@ -118,14 +118,18 @@ def _second_opinion(model: Any, path: Path) -> None:
         raise NetworkError(f"{path}: not a valid model. {' '.join(str(error).split())}") from error
 
 
-def _initialisers(graph: Any, folder: Path) -> dict[str, Array]:
+def _initialisers(graph: Any, folder: Path, used: Collection[str]) -> dict[str, Array]:
+    """The tensors that are ``used``: others may be of any type, as a classifier's names of classes are."""
     if graph.sparse_initializer:
         raise NetworkError("sparse tensors are not supported. Export the network with dense weights.")
     found: dict[str, Array] = {}
-    total = 0
+    names, total = set[str](), 0
     for tensor in graph.initializer:
-        if tensor.name in found:
+        if tensor.name in names:
             raise NetworkError(f"tensor '{tensor.name}': is there twice.")
+        names.add(tensor.name)
+        if tensor.name not in used:
+            continue
         found[tensor.name] = read_tensor(tensor, folder)
         total += found[tensor.name].nbytes
         if total > LARGEST_TENSOR:
