@@ -83,7 +83,7 @@ def _alone(job: Job) -> Counter[str]:
             start = clock("kernel", start)
             for name, region, data in hessian.compute(context, block):
                 start = clock("computing", start)
-                store.write(name, region, data)
+                store.write([(name, region, data)])
                 start = clock("writing", start)
                 seconds["bytes"] += data.nbytes
             clock("computing", start)

@@ -16,7 +16,7 @@ from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
 from jachess.batch.seal import agreement_of, seal
 from jachess.batch.store import Store, create_store
-from jachess.batch.tasks import read_back_block, write_block
+from jachess.batch.tasks import read_back_blocks, write_blocks
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
 from jachess.network.graph import Array
 from jachess.result.validation import validate
@@ -110,11 +110,9 @@ def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, mon
     store = create_store(tmp_path / "out.zarr", prepared.plan, {"state": "running"}, labels)
     context = Context(prepared.network, prepared.head, prepared.source, prepared.plan)
     for name, record in QUANTITIES.items():
-        for block in range(record.n_blocks(prepared.plan)):
-            write_block(context, store, name, block)
+        write_blocks(context, store, name, range(record.n_blocks(prepared.plan)))
     for name, record in QUANTITIES.items():
-        for block in range(record.n_blocks(prepared.plan)):
-            read_back_block(record.stored_check(context), store, name, block)
+        read_back_blocks(record.stored_check(context), store, name, range(record.n_blocks(prepared.plan)))
     verdict = seal(store, agreement_of(context))
     assert not verdict.passed
     assert store.attributes["state"] == "failed"

@@ -63,13 +63,13 @@ def test_the_arrays_are_the_derivatives(files: Files, result: Path) -> None:
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_chunks_of_zeros_and_of_the_fill_value_are_written(empty: Store, value: float) -> None:
-    empty.write("hessian_residual", (slice(0, 51),), np.full(51, value))
+    empty.write([("hessian_residual", (slice(0, 51),), np.full(51, value))])
     assert empty.is_whole("hessian_residual", (0,))
 
 
 def test_parts_of_chunks_are_not_written(empty: Store) -> None:
     with pytest.raises(AssertionError):
-        empty.write("hessian_residual", (slice(0, 50),), np.zeros(50))
+        empty.write([("hessian_residual", (slice(0, 50),), np.zeros(50))])
 
 
 @pytest.mark.parametrize("damage", ["missing", "torn", "empty"])

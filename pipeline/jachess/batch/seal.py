@@ -14,15 +14,21 @@ from jachess.checks.agreement import SAMPLE_POINTS, agreement
 from jachess.checks.verdict import Finding, Verdict
 from jachess.network.graph import Array
 
+_BLOCKS = 256
+"""Blocks whose residuals are read at once."""
+
 
 def _pieces(store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
-    """Residuals block by block: the larger of those found before writing and after reading back, if both are there."""
+    """Residuals of some blocks at a time: the larger of those found before writing and after reading back."""
     record = QUANTITIES[name]
     arrays = [array for array in (record.residual, record.read_back) if array is not None]
 
     def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
-        for block in range(record.n_blocks(store.plan)):
-            region = record.rows(store.plan, block)
+        n_blocks = record.n_blocks(store.plan)
+        for start in range(0, n_blocks, _BLOCKS):
+            first, *rest = record.rows(store.plan, start)
+            last = record.rows(store.plan, min(start + _BLOCKS, n_blocks) - 1)[0]
+            region = (slice(first.start, last.stop), *rest)
             found = [store.read(array, region) for array in arrays]
             yield tuple(span.start for span in region), np.fmax.reduce(found)
 

@@ -20,9 +20,10 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
+from jachess.batch.disk import sync, sync_one
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
-from jachess.batch.quantities.record import Receipts, all_chunks
+from jachess.batch.quantities.record import Receipts, Region, Write, computed_arrays
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 
@@ -65,7 +66,7 @@ class Store:
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Change root attributes; they are on the disk when this returns. For the coordinator alone."""
         self._group = self._group.update_attributes(dict(changes))
-        _sync([self.path / "zarr.json"])
+        sync([self.path / "zarr.json"])
 
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
@@ -84,8 +85,12 @@ class Store:
         """Names of all arrays, labels included."""
         return sorted(name for name, _ in self._group.arrays())
 
-    def write(self, name: str, region: tuple[slice, ...], data: Array) -> None:
-        """Write whole chunks, and wait until they are on the disk."""
+    def write(self, writes: Iterable[Write]) -> None:
+        """Write whole chunks, and wait until all of them are on the disk."""
+        sync(file for write in writes for file in self._put(*write))
+
+    def _put(self, name: str, region: Region, data: Array) -> Iterator[Path]:
+        """Write whole chunks; their files."""
         spec = self._specs[name]
         for span, chunk, length in zip(region, spec.chunks, spec.shape, strict=True):
             assert span.start % chunk == 0
@@ -94,9 +99,9 @@ class Store:
         assert data.dtype == np.dtype(spec.dtype)
         self.array(name)[region] = np.ascontiguousarray(data)
         spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, spec.chunks, strict=True))
-        _sync(self.chunk_file(name, indices) for indices in itertools.product(*spans))
+        yield from (self.chunk_file(name, indices) for indices in itertools.product(*spans))
 
-    def read(self, name: str, region: tuple[slice, ...]) -> Array:
+    def read(self, name: str, region: Region) -> Array:
         """Read a part of a quantity's array, whose chunks must all be there and whole.
 
         Raises
@@ -127,16 +132,14 @@ class Store:
         except OSError:
             return False
 
-    def done(self, quantity: str, receipts: Receipts = all_chunks) -> Array:
+    def done(self, quantity: str, receipts: Receipts = computed_arrays) -> Array:
         """Of which blocks (n_blocks,) of a quantity the chunks are there, each of full size: by default all of them."""
         record = QUANTITIES[quantity]
-        whole = {spec.name: self._whole_chunks(spec) for spec in record.arrays(self.plan)}
-        return np.array(
-            [
-                all(whole[name][indices] for name, indices in receipts(record, self.plan, block))
-                for block in range(record.n_blocks(self.plan))
-            ]
-        )
+        done = np.ones(record.n_blocks(self.plan), bool)
+        for spec in receipts(record, self.plan):
+            owners = spec.owners
+            done[owners[~self._whole_chunks(spec) & (owners >= 0)]] = False
+        return done
 
     def forget(self, name: str) -> None:
         """Remove all chunks of an array. For the holder of the lock alone."""
@@ -203,9 +206,9 @@ def create_store(path: Path, plan: Plan, attributes: Mapping[str, Any], labels: 
                 _create_array(group, spec)
         for name, values in labels.items():
             _create_labels(group, name, values)
-        _sync(file for file in temporary.rglob("*") if file.is_file())
+        sync(file for file in temporary.rglob("*") if file.is_file())
         temporary.rename(path)
-        _sync_folder(path.parent)
+        sync_one(path.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StoreError(f"{path}: cannot be written ({error.strerror or error}). Choose another place.") from error
@@ -243,25 +246,3 @@ def _create_labels(group: Any, name: str, values: Array) -> None:
         dimension_names=(dimension,),
     )
     array[:] = values
-
-
-def _sync(files: Iterable[Path]) -> None:
-    """Put files, and the folders that name them, on the disk."""
-    folders: set[Path] = set()
-    for file in files:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        folders.update((file.parent, file.parent.parent))
-    for folder in folders:
-        _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from distributed import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from jachess.batch.quantities import QUANTITIES, Context
-from jachess.batch.quantities.record import Read, Receipts, all_chunks
+from jachess.batch.quantities.record import Read, Receipts, Write, computed_arrays, read_back_arrays
 from jachess.batch.store import Store
 from jachess.network.graph import Array
 
 Block = tuple[str, int]
 """Name of a quantity, and number of the block."""
+
+Blocks = Sequence[int]
+"""Numbers of the blocks of a quantity that one task takes."""
 
 
 class WorkerContext(WorkerPlugin):  # type: ignore[misc]
@@ -41,16 +45,26 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         return self.checks[quantity]
 
 
-def write_block(context: Context, store: Store, quantity: str, block: int) -> None:
-    """Compute, check and write one block; its last chunk is the receipt that all is on the disk."""
-    for name, region, data in QUANTITIES[quantity].compute(context, block):
-        store.write(name, region, data)
+def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) -> None:
+    """Compute, check and write blocks; the receipts, written last, prove that all is on the disk."""
+    record, receipts = QUANTITIES[quantity], list[Write]()
+
+    def all_but_receipts() -> Iterator[Write]:
+        for block in blocks:
+            for write in record.compute(context, block):
+                if write[0] == record.receipt:
+                    receipts.append(write)
+                else:
+                    yield write
+
+    store.write(all_but_receipts())
+    store.write(receipts)
 
 
-def read_back_block(check: Callable[[Read, int], Array], store: Store, quantity: str, block: int) -> None:
-    """Check what the store holds of a block: so storing and placing are checked too. What is found is its receipt."""
+def read_back_blocks(check: Callable[[Read, int], Array], store: Store, quantity: str, blocks: Blocks) -> None:
+    """Check what the store holds of blocks: so storing and placing are checked too. What is found is their receipt."""
     record = QUANTITIES[quantity]
-    store.write(record.read_back, record.rows(store.plan, block), check(store.read, block))
+    store.write((record.read_back, record.rows(store.plan, block), check(store.read, block)) for block in blocks)
 
 
 def _plugin() -> WorkerContext:
@@ -60,18 +74,18 @@ def _plugin() -> WorkerContext:
     return plugin
 
 
-def compute_task(quantity: str, block: int) -> None:
-    """Compute a block, on a worker that has its `WorkerContext`."""
+def compute_task(quantity: str, blocks: Blocks) -> None:
+    """Compute blocks, on a worker that has its `WorkerContext`."""
     plugin = _plugin()
     assert plugin.store is not None
-    write_block(plugin.context, plugin.store, quantity, block)
+    write_blocks(plugin.context, plugin.store, quantity, blocks)
 
 
-def read_back_task(quantity: str, block: int) -> None:
-    """Read a block back, on such a worker."""
+def read_back_task(quantity: str, blocks: Blocks) -> None:
+    """Read blocks back, on such a worker."""
     plugin = _plugin()
     assert plugin.store is not None
-    read_back_block(plugin.check_of(quantity), plugin.store, quantity, block)
+    read_back_blocks(plugin.check_of(quantity), plugin.store, quantity, blocks)
 
 
 @dataclass(frozen=True)
@@ -81,28 +95,27 @@ class Stage:
     Attributes
     ----------
     name : str
-    task : (quantity, block) -> None
+    task : (quantity, blocks) -> None
         What a worker does.
     receipts : Receipts
     """
 
     name: str
-    task: Callable[[str, int], None]
+    task: Callable[[str, Blocks], None]
     receipts: Receipts
 
     def is_done(self, store: Store, quantity: str, block: int) -> bool:
         """Whether all of a block's receipts are on the disk."""
-        chunks = self.receipts(QUANTITIES[quantity], store.plan, block)
-        return all(store.is_whole(name, indices) for name, indices in chunks)
+        arrays = self.receipts(QUANTITIES[quantity], store.plan)
+        return all(store.is_whole(spec.name, i) for spec in arrays for i in np.argwhere(spec.owners == block).tolist())
 
     def missing(self, store: Store) -> list[Block]:
         """The blocks for which it is not done."""
         found = []
         for name in store.plan.quantities:
-            done = store.done(name, self.receipts)
-            found += [(name, block) for block, there in enumerate(done.tolist()) if not there]
+            found += [(name, block) for block in np.flatnonzero(~store.done(name, self.receipts)).tolist()]
         return found
 
 
-COMPUTE = Stage("computed", compute_task, all_chunks)
-READ_BACK = Stage("read back", read_back_task, lambda record, plan, block: [record.read_back_chunk(plan, block)])
+COMPUTE = Stage("computed", compute_task, computed_arrays)
+READ_BACK = Stage("read back", read_back_task, read_back_arrays)

@@ -6,13 +6,13 @@ are, in the store: a task that Dask calls lost may well be done there.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from distributed import Client, as_completed
 
+from jachess.batch.grouping import Pace, Queue
 from jachess.batch.progress import Progress
 from jachess.batch.store import Store
 from jachess.batch.tasks import Block, Stage
@@ -26,47 +26,52 @@ def run_stage(
 ) -> bool:
     """Do to each block what the stage says; True if the scheduler was lost on the way.
 
+    Short blocks go together in one task; if that fails, each of them goes alone.
+
     Parameters
     ----------
     failures : dict of block to text
         Blocks that failed `ATTEMPTS` times are put here.
     """
-    waiting, attempts = deque(missing), Counter[Block]()
-    window = max(64, 4 * sum(client.nthreads().values()))
-    keys: dict[str, Block] = {}
+    n_threads = sum(client.nthreads().values())
+    waiting, attempts, pace = Queue(missing), Counter[Block](), Pace(n_threads)
+    window = max(64, 4 * n_threads)
+    tasks: dict[str, list[Block]] = {}
 
-    def submit(blocks: Iterator[Block]) -> list[Any]:
-        futures = []
-        for name, block in blocks:
-            key = f"{name}-{block}-{stage.name}-{attempts[name, block]}-{id(keys):x}"
-            keys[key] = (name, block)
-            futures.append(client.submit(stage.task, name, block, key=key, pure=False))
-        return futures
+    def submit(count: int) -> Iterator[Any]:
+        for _ in range(count):
+            blocks = waiting.take(pace)
+            if not blocks:
+                return
+            name, first = blocks[0]
+            key = f"{name}-{first}-{stage.name}-{attempts[blocks[0]]}-{id(tasks):x}"
+            tasks[key] = blocks
+            yield client.submit(stage.task, name, tuple(block for _, block in blocks), key=key, pure=False)
 
-    def take(count: int) -> Iterator[Block]:
-        return islice(iter(waiting.popleft, None), min(count, len(waiting)))
-
-    running = as_completed(submit(take(window)))
+    running = as_completed(list(submit(window)))
     for batch in running.batches():
         free = 0
         for future in batch:
-            status, block = future.status, keys.pop(future.key)
+            status, blocks = future.status, tasks.pop(future.key)
             error = _error_of(future) if status == "error" else ""
             future.release()
-            if status == "finished" or stage.is_done(store, *block):
-                progress.advance(1)
-                free += 1
-                continue
-            if client.status != "running" or (status in ("cancelled", "lost") and not client.nthreads()):
-                return True
-            attempts[block] += 1
-            if attempts[block] < ATTEMPTS:
-                waiting.append(block)
-            else:
-                failures[block] = error or status
             free += 1
-        if waiting and free:
-            running.update(submit(take(free)))
+            if status == "finished":
+                done = len(blocks)
+                pace.finished(blocks[0][0], done)
+            else:
+                left = [block for block in blocks if not stage.is_done(store, *block)]
+                done = len(blocks) - len(left)
+                if left and (client.status != "running" or (status in ("cancelled", "lost") and not client.nthreads())):
+                    return True
+                for block in left:
+                    attempts[block] += len(blocks) == 1
+                    if attempts[block] < ATTEMPTS:
+                        waiting.put_alone(block)
+                    else:
+                        failures[block] = error or status
+            progress.advance(done)
+        running.update(list(submit(free)))
     return False
 
 

@@ -45,7 +45,6 @@ GRADIENT = Quantity(
     "gradient",
     _arrays,
     lambda plan: 1,
-    lambda plan, block: [("gradient", (0,)), ("gradient_residual", (0,))],
     lambda plan, block: "all weights",
     lambda plan: pass_memory(plan) + 8 * 40 * plan.n_weights,
     lambda plan: 6.0 * plan.n_points * plan.n_weights,

@@ -59,6 +59,7 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
             plan.dtype,
             meaning,
             left_out=0 if plan.triangle == "both" else n * (n - 1) // 2,
+            owner=np.minimum if plan.triangle == "both" else lambda i, j: np.where(i <= j, i, -1),
         ),
         ArraySpec(
             "hessian_sample",
@@ -71,16 +72,6 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
         residual,
         read_back_array("hessian", residual),
     ]
-
-
-def _chunks(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for other in range(block, _n_blocks(plan)):
-        yield "hessian", (block, other)
-    if plan.triangle == "both":
-        for other in range(block + 1, _n_blocks(plan)):
-            yield "hessian", (other, block)
-    yield "hessian_sample", (block, 0, 0)
-    yield "hessian_residual", (block,)
 
 
 def _compute(context: Context, block: int) -> Iterator[Write]:
@@ -124,7 +115,6 @@ HESSIAN = Quantity(
     "hessian",
     _arrays,
     _n_blocks,
-    _chunks,
     lambda plan, block: f"rows {_rows(plan, block).start} to {_rows(plan, block).stop - 1}",
     _memory,
     _operations,

@@ -49,13 +49,6 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
     ]
 
 
-def _chunks(plan: Plan, block: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for part in range(-(-plan.n_outputs // plan.outputs_per_chunk)):
-        yield "jacobian", (block, part, 0)
-    yield "jacobian_sample", (block, 0, 0)
-    yield "jacobian_residual", (block, 0)
-
-
 def _compute(context: Context, block: int) -> Iterator[Write]:
     plan, span = context.plan, point_span(context.plan, block)
     points = context.source.points(span.start, span.stop)
@@ -100,7 +93,6 @@ JACOBIAN = Quantity(
     "jacobian",
     _arrays,
     n_point_blocks,
-    _chunks,
     points_label,
     _memory,
     _operations,

@@ -65,7 +65,6 @@ OUTPUTS = Quantity(
     "outputs",
     _arrays,
     n_point_blocks,
-    lambda plan, block: [("outputs", (block, 0))],
     points_label,
     lambda plan: pass_memory(plan) + 3 * 8 * plan.points_per_block * plan.n_outputs,
     lambda plan: 2.0 * plan.n_points * plan.n_weights,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,6 +41,8 @@ class ArraySpec:
     attributes : mapping
     left_out : int
         Chunks that are never written.
+    owner : function of a chunk's indices (open grids) -> array
+        The block that writes it, -1 for none; by default the first index.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ArraySpec:
     dtype: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     left_out: int = 0
+    owner: Callable[..., Array] = lambda first, *_: first
 
     @property
     def chunk_bytes(self) -> int:
@@ -60,6 +63,11 @@ class ArraySpec:
     def grid(self) -> tuple[int, ...]:
         """Chunks along each axis."""
         return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
+
+    @property
+    def owners(self) -> Array:
+        """The block that writes each chunk (grid), -1 for none."""
+        return np.broadcast_to(self.owner(*np.ogrid[tuple(slice(n) for n in self.grid)]), self.grid)
 
     @property
     def stored_bytes(self) -> int:
@@ -96,7 +104,6 @@ class Quantity:
     arrays : Plan -> list of ArraySpec
         The quantity itself first.
     n_blocks : Plan -> int
-    chunks : (Plan, block) -> chunks (array name, indices) that the block alone writes, the receipt last
     label : (Plan, block) -> str
         Names a block for people.
     memory : Plan -> int
@@ -120,7 +127,6 @@ class Quantity:
     name: str
     arrays: Callable[[Plan], list[ArraySpec]]
     n_blocks: Callable[[Plan], int]
-    chunks: Callable[[Plan, int], Iterable[tuple[str, tuple[int, ...]]]]
     label: Callable[[Plan, int], str]
     memory: Callable[[Plan], int]
     operations: Callable[[Plan], float]
@@ -136,9 +142,10 @@ class Quantity:
         """Name of the array of residuals of what has been read back from the store."""
         return f"{self.name}_read_back"
 
-    def read_back_chunk(self, plan: Plan, block: int) -> tuple[str, tuple[int, ...]]:
-        """The chunk of that array which holds a block's residuals."""
-        return self.read_back, (block, *(0 for _ in self.rows(plan, block)[1:]))
+    @property
+    def receipt(self) -> str:
+        """Name of the array whose chunk a task writes last."""
+        return self.residual or self.name
 
 
 def point_span(plan: Plan, block: int) -> slice:
@@ -147,13 +154,18 @@ def point_span(plan: Plan, block: int) -> slice:
     return slice(start, min(start + plan.points_per_block, plan.n_points))
 
 
-Receipts = Callable[[Quantity, Plan, int], Iterable[tuple[str, tuple[int, ...]]]]
-"""The chunks (array name, indices) by which a block is known to be done."""
+Receipts = Callable[[Quantity, Plan], list[ArraySpec]]
+"""The arrays by whose chunks a block is known to be done."""
 
 
-def all_chunks(record: Quantity, plan: Plan, block: int) -> Iterable[tuple[str, tuple[int, ...]]]:
-    """All chunks that the task of a block writes."""
-    return record.chunks(plan, block)
+def computed_arrays(record: Quantity, plan: Plan) -> list[ArraySpec]:
+    """What the task that computes a block writes to."""
+    return [spec for spec in record.arrays(plan) if spec.name != record.read_back]
+
+
+def read_back_arrays(record: Quantity, plan: Plan) -> list[ArraySpec]:
+    """What the task that reads a block back writes to."""
+    return [spec for spec in record.arrays(plan) if spec.name == record.read_back]
 
 
 def read_back_array(quantity: str, like: ArraySpec) -> ArraySpec:
