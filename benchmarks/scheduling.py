@@ -7,6 +7,7 @@ other. The scheduler of a local cluster lives in this process, so that its memor
 from __future__ import annotations
 
 import argparse
+import resource
 import tempfile
 import threading
 import time
@@ -49,6 +50,7 @@ class Cost:
     n_blocks: int
     planning: float
     seconds: float
+    cpu_seconds: float
     memory: Memory
 
     def lines(self) -> list[str]:
@@ -56,7 +58,8 @@ class Cost:
         start, middle, end = (self.memory.at(share) for share in (0.1, 0.5, 1.0))
         return [
             f"plan {self.planning:.2f} s",
-            f"{self.n_blocks:,} blocks in {self.seconds:.0f} s: {self.seconds / self.n_blocks * 1e3:.2f} ms a block",
+            f"{self.n_blocks:,} blocks in {self.seconds:.0f} s: {self.seconds / self.n_blocks * 1e3:.2f} ms a block, "
+            f"and {self.cpu_seconds / self.n_blocks * 1e3:.2f} ms of one core",
             f"scheduler's process {start:.0f} MiB at the start, {middle:.0f} in the middle, {end:.0f} at the end",
         ]
 
@@ -75,6 +78,7 @@ def measure_scheduling(n_blocks: int, workers: int, folder: Path) -> Cost:
     memory, done = Memory(), threading.Event()
     watcher = threading.Thread(target=memory.watch, args=(done,))
     watcher.start()
+    before = _cpu_seconds()
     try:
         outcome = run_job(job)
     finally:
@@ -82,7 +86,13 @@ def measure_scheduling(n_blocks: int, workers: int, folder: Path) -> Cost:
         watcher.join()
     assert outcome.verdict.passed
     assert outcome.n_computed == n_blocks
-    return Cost(n_blocks, planning, outcome.seconds, memory)
+    return Cost(n_blocks, planning, outcome.seconds, _cpu_seconds() - before, memory)
+
+
+def _cpu_seconds() -> float:
+    """Of this process and those that it started and that have ended."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _job(folder: Path, workers: int) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from benchmarks.cases import HESSIANS, JACOBIANS, Case
 from benchmarks.contender import Contender
 from benchmarks.kernels import measure
 from benchmarks.peers import ours
+from benchmarks.scheduling import measure_scheduling
 
 SMALL = Case("hessian", (3, 4, 2), n_points=16)
 
@@ -55,3 +57,9 @@ def test_a_whole_job_in_its_parts() -> None:
     assert 0 < shares.kernel <= shares.computing
     assert shares.n_bytes >= 8 * SMALL.n_weights**2
     assert len(shares.lines()) == 3
+
+
+def test_many_trivial_blocks(tmp_path: Path) -> None:
+    cost = measure_scheduling(300, workers=1, folder=tmp_path)
+    assert cost.cpu_seconds > 0
+    assert len(cost.lines()) == 3

@@ -45,9 +45,9 @@ class Pace:
     def finished(self, name: str, n_blocks: int) -> None:
         """Count blocks that have been finished."""
         now = time.monotonic()
-        self._finished[name] += n_blocks
+        self._finished[name] += n_blocks if name in self._since else 0
         elapsed = now - self._since.setdefault(name, now)
-        if elapsed >= _INTERVAL:
+        if elapsed > _INTERVAL:
             a_block = elapsed * self.n_threads / self._finished[name]
             wanted = max(TASK_SECONDS, self.n_threads / TASKS_A_SECOND) / a_block
             self._sizes[name] = max(1, min(int(wanted), 4 * self._sizes.get(name, 1), LARGEST))
@@ -60,17 +60,17 @@ class Queue:
     def __init__(self, blocks: Iterable[Block]) -> None:
         self._waiting, self._alone = deque(blocks), deque[Block]()
 
-    def take(self, pace: Pace) -> list[Block]:
-        """The blocks of the next task, all of one quantity; none if none wait."""
+    def take(self, pace: Pace) -> tuple[str, list[int]]:
+        """The quantity and the blocks of the next task; no blocks if none wait."""
         if not self._waiting:
-            return [self._alone.popleft()] if self._alone else []
-        name = self._waiting[0][0]
-        taken: list[Block] = []
+            name, block = self._alone.popleft() if self._alone else ("", -1)
+            return name, [block] if name else []
+        name, taken = self._waiting[0][0], list[int]()
         for _ in range(pace.size(name, len(self._waiting))):
             if self._waiting[0][0] != name:
                 break
-            taken.append(self._waiting.popleft())
-        return taken
+            taken.append(self._waiting.popleft()[1])
+        return name, taken
 
     def put_alone(self, block: Block) -> None:
         """A block that must not share its next task, since one of those that went together failed."""

@@ -104,10 +104,15 @@ class Stage:
     task: Callable[[str, Blocks], None]
     receipts: Receipts
 
-    def is_done(self, store: Store, quantity: str, block: int) -> bool:
-        """Whether all of a block's receipts are on the disk."""
-        arrays = self.receipts(QUANTITIES[quantity], store.plan)
-        return all(store.is_whole(spec.name, i) for spec in arrays for i in np.argwhere(spec.owners == block).tolist())
+    def left(self, store: Store, quantity: str, blocks: Blocks) -> list[int]:
+        """Which of some blocks lack a receipt on the disk."""
+        found = set[int]()
+        for spec in self.receipts(QUANTITIES[quantity], store.plan):
+            owners = spec.owners
+            for indices in np.argwhere(np.isin(owners, blocks)).tolist():
+                if not store.is_whole(spec.name, indices):
+                    found.add(int(owners[tuple(indices)]))
+        return sorted(found)
 
     def missing(self, store: Store) -> list[Block]:
         """The blocks for which it is not done."""

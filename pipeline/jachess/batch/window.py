@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from distributed import Client, as_completed
@@ -33,44 +34,40 @@ def run_stage(
     failures : dict of block to text
         Blocks that failed `ATTEMPTS` times are put here.
     """
-    n_threads = sum(client.nthreads().values())
-    waiting, attempts, pace = Queue(missing), Counter[Block](), Pace(n_threads)
+    n_threads = max(1, sum(client.nthreads().values()))
+    waiting, attempts, pace, numbers = Queue(missing), Counter[Block](), Pace(n_threads), count()
     window = max(64, 4 * n_threads)
-    tasks: dict[str, list[Block]] = {}
+    tasks: dict[str, tuple[str, list[int]]] = {}
 
     def submit(count: int) -> Iterator[Any]:
         for _ in range(count):
-            blocks = waiting.take(pace)
+            name, blocks = waiting.take(pace)
             if not blocks:
                 return
-            name, first = blocks[0]
-            key = f"{name}-{first}-{stage.name}-{attempts[blocks[0]]}-{id(tasks):x}"
-            tasks[key] = blocks
-            yield client.submit(stage.task, name, tuple(block for _, block in blocks), key=key, pure=False)
+            key = f"{name}-{blocks[0]}-{stage.name}-{next(numbers)}-{id(tasks):x}"
+            tasks[key] = name, blocks
+            yield client.submit(stage.task, name, blocks, key=key, pure=False)
 
     running = as_completed(list(submit(window)))
     for batch in running.batches():
         free = 0
         for future in batch:
-            status, blocks = future.status, tasks.pop(future.key)
+            status, (name, blocks) = future.status, tasks.pop(future.key)
             error = _error_of(future) if status == "error" else ""
             future.release()
             free += 1
             if status == "finished":
-                done = len(blocks)
-                pace.finished(blocks[0][0], done)
-            else:
-                left = [block for block in blocks if not stage.is_done(store, *block)]
-                done = len(blocks) - len(left)
-                if left and (client.status != "running" or (status in ("cancelled", "lost") and not client.nthreads())):
-                    return True
-                for block in left:
-                    attempts[block] += len(blocks) == 1
-                    if attempts[block] < ATTEMPTS:
-                        waiting.put_alone(block)
-                    else:
-                        failures[block] = error or status
-            progress.advance(done)
+                pace.finished(name, len(blocks))
+            left = [] if status == "finished" else stage.left(store, name, blocks)
+            progress.advance(len(blocks) - len(left))
+            if left and (client.status != "running" or (status in ("cancelled", "lost") and not client.nthreads())):
+                return True
+            for block in left:
+                attempts[name, block] += len(blocks) == 1
+                if attempts[name, block] < ATTEMPTS:
+                    waiting.put_alone((name, block))
+                else:
+                    failures[name, block] = error or status
         running.update(list(submit(free)))
     return False
 
