@@ -41,7 +41,8 @@ def test_json_and_back(findings: dict[str, Finding]) -> None:
 
 def test_what_a_store_holds_keeps_its_layout() -> None:
     assert RIGHT.as_dict() == {
-        "rows": 100, "failed": 0, "unverified": 0, "largest": 0.3, "worst": [], "passed": True
+        "rows": 100, "failed": 0, "unverified": 0, "largest": 0.3, "worst": [], "passed": True,
+        "opponent": "central differences", "unit": "rows"
     }  # fmt: skip
 
 

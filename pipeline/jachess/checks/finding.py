@@ -52,7 +52,7 @@ def finding_of(probe: Slopes | Curvatures, scale: ArrayLike | None, directions: 
         tuple(elements),
         dict(reasons),
         _numbers(look, largest, function.n_calls),
-        tuple(ladder),
+        ladder=tuple(ladder),
     )
 
 
