@@ -37,10 +37,11 @@ class Files:
         return job_of({**keys, **changes})
 
 
-def save_model(path: Path, seed: int = 0, activation: str = "Tanh") -> None:
-    """A classifier of 4 inputs, 6 hidden units and 3 classes."""
+def save_model(path: Path, seed: int = 0, activation: str = "Tanh", sizes: tuple[int, int, int] = (4, 6, 3)) -> None:
+    """A classifier of 4 inputs, 6 hidden units and 3 classes, or of other sizes."""
     random = np.random.default_rng(seed)
-    shapes = {"hidden.weight": (6, 4), "hidden.bias": (6,), "output.weight": (3, 6), "output.bias": (3,)}
+    d, m, k = sizes
+    shapes = {"hidden.weight": (m, d), "hidden.bias": (m,), "output.weight": (k, m), "output.bias": (k,)}
     tensors = [numpy_helper.from_array(random.normal(size=s).astype(np.float32), n) for n, s in shapes.items()]
     nodes = [
         helper.make_node("Gemm", ["x", "hidden.weight", "hidden.bias"], ["a"], transB=1),
@@ -51,8 +52,8 @@ def save_model(path: Path, seed: int = 0, activation: str = "Tanh") -> None:
     graph = helper.make_graph(
         nodes,
         "classifier",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", d])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", k])],
         tensors,
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)

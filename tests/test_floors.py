@@ -14,8 +14,8 @@ FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", 
 PLACES = {
     "zarr": {"batch/store.py", "batch/zarr_source.py"},
     "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py", "batch/window.py"},
-    "dask": {"batch/clusters.py", "jobs.py"},
-    "xarray": {"result/open.py"},
+    "dask": {"batch/clusters.py", "jobs.py", "result/lazy.py"},
+    "xarray": {"result/lazy.py"},
     "pyarrow": {"batch/tables.py"},
     "yaml": {"batch/job.py", "batch/clusters.py", "cli/main.py"},
 }

@@ -5,6 +5,7 @@ Dask and Zarr are imported when a job is run, not with the package: who only wan
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,17 +69,21 @@ def run(job: Job | Mapping[str, Any] | str | Path) -> Result:
     return open_result(run_job(_job(job)).path)
 
 
-def open_result(path: str | Path) -> Result:
-    """Open the Zarr store that a job made.
+def open_result(path: str | Path, *, memory: str = "1GiB") -> Result:
+    """Open the Zarr store that a job made, or is still making: then a warning says how far it is.
 
     Parameters
     ----------
     path : path
         The job's ``out``.
+    memory : str
+        What reading or an analysis may hold at a time, like 2GiB.
 
     Returns
     -------
     Result
+        ``result.hessian["hidden.weight", "output.bias"].values`` is a block of the Hessian,
+        ``result.jacobian.sel(point=3).to_xarray()`` a labelled Jacobian.
 
     Raises
     ------
@@ -87,7 +92,11 @@ def open_result(path: str | Path) -> Result:
     """
     from jachess.result.open import Result
 
-    return Result.open(path)
+    result = Result.open(path, memory=memory)
+    if result.state == "running":
+        done = ", ".join(f"{n:,} of {total:,} blocks of {name}" for name, (n, total) in result.progress().items())
+        warnings.warn(f"{path}: still incomplete ({done}); missing parts read as NaN.", stacklevel=2)
+    return result
 
 
 def dask_jacobian(net: Network, points: Any) -> Any:

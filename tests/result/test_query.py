@@ -11,7 +11,8 @@ import pytest
 
 import jachess
 from jachess.errors import InputError
-from jachess.result.query import render, select
+from jachess.result.query import select
+from jachess.result.rendering import render
 
 SELECTIONS = [
     ("jacobian", {"point": "3"}, np.s_[3:4, :, :]),

@@ -167,7 +167,8 @@ def _json(code: int, **answer: Any) -> int:
 
 def _query(options: argparse.Namespace) -> int:
     from jachess.result.open import Result
-    from jachess.result.query import render, select
+    from jachess.result.query import select
+    from jachess.result.rendering import render
 
     result = Result.open(options.out)
     if result.state == "running":

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jachess.batch.job import n_bytes
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
-from jachess.errors import InputError
+from jachess.result.axes import Axis
+from jachess.result.labelled import LabelledArray
+from jachess.result.lazy import dataset
+from jachess.result.source import Source
+
+MEMORY = "1GiB"
+"""What reading or an analysis may hold at a time, unless asked otherwise."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +28,17 @@ class Result:
     Attributes
     ----------
     store : Store
+    memory : int
+        Bytes that reading or an analysis may hold at a time.
     """
 
     store: Store
+    memory: int
 
     @classmethod
-    def open(cls, path: str | Path) -> Result:
+    def open(cls, path: str | Path, *, memory: str = MEMORY) -> Result:
         """Open the store at ``path``; StoreError if there is no result of jachess."""
-        return cls(Store(Path(path)))
+        return cls(Store(Path(path)), n_bytes(memory))
 
     @property
     def path(self) -> Path:
@@ -50,8 +61,14 @@ class Result:
         stored = self.store.attributes.get("verdict")
         return None if stored is None else Verdict.from_dict(stored)
 
+    def __repr__(self) -> str:
+        verdict = self.verdict
+        lines = [f"<jachess result {self.path}: {self.state}>"]
+        lines += [f"  {name}: {done:,} of {total:,} blocks" for name, (done, total) in self.progress().items()]
+        return "\n".join([*lines, f"  {verdict.sentence()}"] if verdict else lines)
+
     def array(self, name: str) -> Any:
-        """The Zarr array ``name``, such as ``jacobian`` or ``hessian``.
+        """The Zarr array ``name``, such as ``jacobian`` or ``hessian``, as it is stored.
 
         Raises
         ------
@@ -60,19 +77,56 @@ class Result:
         """
         return self.store.array(name)
 
+    def __getitem__(self, name: str) -> LabelledArray:
+        """The array ``name`` with the names of its elements, and with both halves of a symmetric one.
+
+        Raises
+        ------
+        StoreError
+            If the result has no such array.
+        """
+        stored = self.store.array(name)
+        label = cache(lambda which: self.store.label(f"{which}_i"))
+        axes = tuple(
+            Axis(dimension, length, self.plan, label)
+            for dimension, length in zip(stored.metadata.dimension_names, stored.shape, strict=True)
+        )
+        return LabelledArray(Source.of(stored, name), axes, self.memory)
+
+    @property
+    def hessian(self) -> LabelledArray:
+        """The Hessian (W, W): ``result.hessian["hidden.weight", "output.bias"].values`` is the block of two tensors."""
+        return self["hessian"]
+
+    @property
+    def jacobian(self) -> LabelledArray:
+        """The Jacobians (N, K, D): ``result.jacobian.sel(point=3, output=0).values`` is one row."""
+        return self["jacobian"]
+
+    @property
+    def gradient(self) -> LabelledArray:
+        """The gradient (W,)."""
+        return self["gradient"]
+
+    @property
+    def outputs(self) -> LabelledArray:
+        """The outputs (N, K)."""
+        return self["outputs"]
+
     def to_xarray(self) -> Any:
-        """The result as an xarray.Dataset whose arrays are read when they are needed.
+        """The result as an xarray.Dataset whose arrays are read when they are needed, both halves of symmetric ones.
 
         Raises
         ------
         InputError
             If xarray is not installed.
         """
-        try:
-            import xarray
-        except ImportError as error:
-            raise InputError("to_xarray: needs xarray. Install it: pip install 'jachess[xarray]'.") from error
-        return xarray.open_zarr(self.path, consolidated=False, chunks=None)
+        found = (
+            Source.of(self.array(spec.name), spec.name)
+            for q in self.plan.quantities
+            for spec in QUANTITIES[q].arrays(self.plan)
+        )
+        return dataset(self.store, [source for source in found if source.symmetric])
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Blocks that are done, and all blocks, of each quantity."""
