@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +42,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     keys = {name: str(folder / f"{name}.npy") for name in ("points", "targets")}
     compute = ["outputs", "jacobian", "gradient", "hessian"]
     job = {"network": str(folder / "model.onnx"), "error": "cross-entropy", "compute": compute, "workers": 2}
-    run_job(job_of({**keys, **job, "out": str(folder / "both.zarr")}))
-    shutil.copytree(folder / "both.zarr", folder / "upper.zarr")
-    upper = zarr.open_array(folder / "upper.zarr" / "hessian", mode="r+")
-    upper.attrs["triangle"] = "upper"
-    for chunk in (folder / "upper.zarr" / "hessian" / "c").glob("*/*"):
-        if int(chunk.parent.name) > int(chunk.name):
-            chunk.unlink()
+    for triangle in ("both", "upper"):
+        run_job(job_of({**keys, **job, "triangle": triangle, "out": str(folder / f"{triangle}.zarr")}))
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,14 @@ class LabelledArray:
     axes : tuple of Axis
     memory : int
         Bytes that reading or an analysis may hold at a time.
+    require : () -> None
+        Raises IncompleteError if a part of the array is missing. Analyses ask; who reads a part gets NaN.
     """
 
     source: Source
     axes: tuple[Axis, ...]
     memory: int
+    require: Callable[[], None]
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,12 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
+from jachess.errors import IncompleteError
 from jachess.result.axes import Axis
 from jachess.result.labelled import LabelledArray
 from jachess.result.lazy import dataset
 from jachess.result.source import Source
+from jachess.result.symmetric import SymmetricMatrix
 
 MEMORY = "1GiB"
 """What reading or an analysis may hold at a time, unless asked otherwise."""
@@ -91,12 +93,29 @@ class Result:
             Axis(dimension, length, self.plan, label)
             for dimension, length in zip(stored.metadata.dimension_names, stored.shape, strict=True)
         )
-        return LabelledArray(Source.of(stored, name), axes, self.memory)
+        kind = SymmetricMatrix if "triangle" in stored.attrs else LabelledArray
+        return kind(Source.of(stored, name), axes, self.memory, partial(self._require, name))
+
+    def _require(self, name: str) -> None:
+        """IncompleteError if a part of the array is missing."""
+        for quantity in self.plan.quantities:
+            if name in (spec.name for spec in QUANTITIES[quantity].arrays(self.plan)):
+                done = self.store.done(quantity)
+                if not done.all():
+                    raise IncompleteError(
+                        f"{self.path}: {(~done).sum():,} of {len(done):,} blocks of {quantity} are missing. "
+                        "Run the job again: it computes only those."
+                    )
 
     @property
-    def hessian(self) -> LabelledArray:
-        """The Hessian (W, W): ``result.hessian["hidden.weight", "output.bias"].values`` is the block of two tensors."""
-        return self["hessian"]
+    def hessian(self) -> SymmetricMatrix:
+        """The Hessian (W, W); ``result.hessian["hidden.weight", "output.bias"].values`` is a block of it."""
+        return self._symmetric("hessian")
+
+    def _symmetric(self, name: str) -> SymmetricMatrix:
+        found = self[name]
+        assert isinstance(found, SymmetricMatrix)
+        return found
 
     @property
     def jacobian(self) -> LabelledArray:

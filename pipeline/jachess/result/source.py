@@ -27,11 +27,14 @@ class Source:
         What messages call it.
     symmetric : bool
         Elements below the diagonal of chunks are read from above it.
+    place : object
+        What must live as long as the array, such as a folder that is removed with it.
     """
 
     array: Any
     name: str
     symmetric: bool = False
+    place: object = None
 
     @classmethod
     def of(cls, array: Any, name: str) -> Source:
