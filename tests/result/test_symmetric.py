@@ -263,7 +263,7 @@ ANALYSES: dict[str, Callable[[SymmetricMatrix], object]] = {
     "largest": lambda m: m.largest(50),
     "picture": lambda m: m.picture(64),
     "distances": lambda m: m.distances(),
-    "eigenpairs": lambda m: m.eigenpairs(2),
+    "eigenpairs": lambda m: m.eigenpairs(1),
     "smallest": lambda m: m.eigenpairs(2, which="smallest"),
     "density": lambda m: m.density(probes=2, steps=10),
     "cholesky": lambda m: m.cholesky(damping=3).inverse_diagonal(),
@@ -275,7 +275,8 @@ ANALYSES: dict[str, Callable[[SymmetricMatrix], object]] = {
 def test_no_analysis_holds_more_than_the_memory(make: Callable[..., SymmetricMatrix], name: str) -> None:
     """A matrix of which half takes 3.6 MB, within 3 MB."""
     memory = 3_000_000
-    matrix = make(random_symmetric(900), edge=100, memory=memory)
+    random = np.random.default_rng(0).normal(size=(900, 900)) / 100
+    matrix = make(random + random.T + 0.02, edge=100, memory=memory)
     tracemalloc.start()
     try:
         ANALYSES[name](matrix)
