@@ -179,3 +179,11 @@ class Part:
             If xarray is not installed.
         """
         return labelled_part(self.array.source, self.array.axes, self.indices)
+
+
+def too_small(name: str, what: str, wanted: int, got: int) -> InputError:
+    """The refusal of an analysis that does not fit the memory."""
+    return InputError(
+        f"{name}: {what} needs more memory (wanted {wanted:,} bytes; got {got:,}). "
+        f"Open the result with {-(-wanted // 2**20)}MiB."
+    )

@@ -10,9 +10,8 @@ from typing import TypeVar
 import numpy as np
 
 from jachess.backprop.parallel import n_cores
-from jachess.errors import InputError
 from jachess.network.graph import Array
-from jachess.result.labelled import LabelledArray
+from jachess.result.labelled import LabelledArray, too_small
 from jachess.result.source import Source
 from jachess.result.streams import Passes, map_in_order
 
@@ -154,10 +153,7 @@ class TiledMatrix(LabelledArray):
         """
         left = self.memory - self.in_flight - held
         if left < 0:
-            raise InputError(
-                f"{self.source.name}: {what} needs more memory (wanted {self.memory - left:,} bytes; got "
-                f"{self.memory:,}). Open the result with {-(-(self.memory - left) // 2**20)}MiB."
-            )
+            raise too_small(self.source.name, what, self.memory - left, self.memory)
         return left
 
 

@@ -14,6 +14,7 @@ from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
 from jachess.errors import IncompleteError
 from jachess.result.axes import Axis
+from jachess.result.jacobian import Jacobian
 from jachess.result.labelled import LabelledArray
 from jachess.result.lazy import dataset
 from jachess.result.source import Source
@@ -21,6 +22,12 @@ from jachess.result.symmetric import SymmetricMatrix
 
 MEMORY = "1GiB"
 """What reading or an analysis may hold at a time, unless asked otherwise."""
+
+_KINDS: dict[tuple[str, ...], type[LabelledArray]] = {
+    ("weight_i", "weight_j"): SymmetricMatrix,
+    ("point", "output", "input"): Jacobian,
+}
+"""What arrays of these dimensions are."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Result:
             Axis(dimension, length, self.plan, label)
             for dimension, length in zip(stored.metadata.dimension_names, stored.shape, strict=True)
         )
-        kind = SymmetricMatrix if "triangle" in stored.attrs else LabelledArray
+        kind = _KINDS.get(tuple(axis.name for axis in axes), LabelledArray)
         return kind(Source.of(stored, name), axes, self.memory, partial(self._require, name))
 
     def _require(self, name: str) -> None:
@@ -110,17 +117,16 @@ class Result:
     @property
     def hessian(self) -> SymmetricMatrix:
         """The Hessian (W, W); ``result.hessian["hidden.weight", "output.bias"].values`` is a block of it."""
-        return self._symmetric("hessian")
-
-    def _symmetric(self, name: str) -> SymmetricMatrix:
-        found = self[name]
+        found = self["hessian"]
         assert isinstance(found, SymmetricMatrix)
         return found
 
     @property
-    def jacobian(self) -> LabelledArray:
+    def jacobian(self) -> Jacobian:
         """The Jacobians (N, K, D): ``result.jacobian.sel(point=3, output=0).values`` is one row."""
-        return self["jacobian"]
+        found = self["jacobian"]
+        assert isinstance(found, Jacobian)
+        return found
 
     @property
     def gradient(self) -> LabelledArray:
