@@ -48,6 +48,10 @@ def test_run_again_does_nothing(files: Files, result: Path, capsys: pytest.Captu
         (["status", "--checksums"], ["checksums all right"]),
         (["validate"], ["hessian: 51 rows against central differences", "verified"]),
         (["query"], ["jacobian           float64  point 200, output 3, input 4"]),
+        (["query", "hessian", "--largest", "2"], ["weight_i", "weight_j", "hessian", "hidden."]),
+        (["query", "hessian", "--summary", "--format", "csv"], ["tensor_i,tensor_j,elements,frobenius"]),
+        (["query", "jacobian", "--summary"], ["mean_magnitude"]),
+        (["query", "hessian", "--rows", "hidden.bias unit=2", "--columns", "0"], ["weight_i hidden.bias[2]"]),
     ],
 )
 def test_commands_on_a_result(

@@ -79,13 +79,20 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
         "query",
         help="read parts of a result",
         epilog="examples:\n  jachess query out.zarr\n  jachess query out.zarr jacobian --point 0 --output 3\n"
-        "  jachess query out.zarr hessian --rows 'hidden.weight[3, :]' --columns output.bias --format csv\n",
+        "  jachess query out.zarr hessian --rows 'hidden.weight[3, :]' --columns output.bias --format csv\n"
+        "  jachess query out.zarr hessian --rows 'hidden.weight,hidden.bias unit=3' --columns 'input=bias'\n"
+        "  jachess query out.zarr hessian --largest 10\n  jachess query out.zarr hessian --summary\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     query.add_argument("out", metavar="OUT")
     query.add_argument("array", nargs="?", metavar="ARRAY", help="its name; without it the arrays are listed")
     for name in ("point", "output", "input"):
         query.add_argument(f"--{name}", metavar="WHICH", help="a number, 0:10, or 1,5,7")
-    query.add_argument("--rows", metavar="WEIGHTS", help="a tensor, tensor[unit, input], or numbers")
+    query.add_argument(
+        "--rows", metavar="WEIGHTS", help="tensors, tensor[indices], or numbers; then unit=… and input=…, of its labels"
+    )
     query.add_argument("--columns", metavar="WEIGHTS", help="likewise")
+    what = query.add_mutually_exclusive_group()
+    what.add_argument("--largest", type=int, metavar="N", help="the N elements of the largest magnitude")
+    what.add_argument("--summary", action="store_true", help="norms of each pair of tensors, or sensitivities")
     query.add_argument("--format", choices=("table", "csv", "json", "npy"), default="table")

@@ -167,7 +167,7 @@ def _json(code: int, **answer: Any) -> int:
 
 def _query(options: argparse.Namespace) -> int:
     from jachess.result.open import Result
-    from jachess.result.query import select
+    from jachess.result.query import select, select_largest, summarise
     from jachess.result.rendering import render
 
     result = Result.open(options.out)
@@ -186,6 +186,14 @@ def _query(options: argparse.Namespace) -> int:
         "weight_i": options.rows,
         "weight_j": options.columns,
     }
-    sys.stdout.buffer.write(render(select(result, options.array, selections), options.format))
+    if options.summary:
+        if any(selections.values()):
+            raise InputError("query: --summary is of the whole array. Leave the selections out.")
+        answer: Any = summarise(result, options.array)
+    elif options.largest is not None:
+        answer = select_largest(result, options.array, selections, options.largest)
+    else:
+        answer = select(result, options.array, selections)
+    sys.stdout.buffer.write(render(answer, options.format))
     sys.stdout.buffer.flush()
     return COMPLETE

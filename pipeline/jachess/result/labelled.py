@@ -134,6 +134,14 @@ class Part:
         return tuple(len(each) for each in self.indices)
 
     @property
+    def whole(self) -> bool:
+        """Whether it is the whole array, in its order."""
+        return all(
+            len(which) == axis.length and bool((np.diff(which) == 1).all())
+            for axis, which in zip(self.array.axes, self.indices, strict=True)
+        )
+
+    @property
     def labels(self) -> tuple[list[str], ...]:
         """Their names, one list an axis."""
         return tuple(axis.names(which) for axis, which in zip(self.array.axes, self.indices, strict=True))

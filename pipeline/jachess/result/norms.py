@@ -1,4 +1,4 @@
-"""Trace, norms and largest elements of a stored symmetric matrix, each in one pass over its upper half."""
+"""Trace, norms and picture of a stored symmetric matrix, each in one pass over its upper half."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.errors import InputError
 from jachess.network.graph import Array
 from jachess.result.matrix import Tile, TiledMatrix, gather, grouped
 
@@ -64,63 +63,6 @@ def diagonal(matrix: TiledMatrix) -> Array:
 def trace(matrix: TiledMatrix) -> float:
     """The trace Σ_i H_ii, which is the sum of the eigenvalues."""
     return float(diagonal(matrix).sum())
-
-
-@dataclass(frozen=True)
-class Largest:
-    """Elements of the largest magnitude, the largest first.
-
-    Attributes
-    ----------
-    indices : int array (count, axes)
-    values : array (count,)
-    """
-
-    indices: Array
-    values: Array
-
-
-def largest(matrix: TiledMatrix, count: int = 10) -> Largest:
-    """The elements of the largest magnitude, on and above the diagonal."""
-    found = best(count, 2)
-
-    def part(tile: Tile, values: Array) -> Largest:
-        magnitude = np.abs(values)
-        if tile.diagonal:
-            magnitude[np.tril_indices(len(values), -1)] = -1
-        return largest_of(values, magnitude, count, tile.start)
-
-    for _, some in matrix.map_tiles(part):
-        found = joined(found, some, count)
-    return found
-
-
-def best(count: int, n_axes: int) -> Largest:
-    """No elements yet.
-
-    Raises
-    ------
-    InputError
-        If none are wanted.
-    """
-    if count < 1:
-        raise InputError(f"largest: how many elements? (wanted 1 or more; got {count}).")
-    return Largest(np.zeros((0, n_axes), np.int64), np.zeros(0))
-
-
-def largest_of(values: Array, magnitude: Array, count: int, start: tuple[int, ...]) -> Largest:
-    """The largest elements of a part of an array that begins at ``start``; those of negative magnitude do not count."""
-    count = min(count, values.size)
-    chosen = np.argpartition(magnitude.ravel(), values.size - count)[values.size - count :]
-    places = np.unravel_index(chosen[magnitude.ravel()[chosen] >= 0], values.shape)
-    return Largest(np.stack(places, axis=1) + np.array(start), values[places].astype(np.float64))
-
-
-def joined(a: Largest, b: Largest, count: int) -> Largest:
-    """The largest of both; of equal ones those that come first in the array."""
-    indices, values = np.concatenate([a.indices, b.indices]), np.concatenate([a.values, b.values])
-    order = np.lexsort((*indices.T[::-1], -np.abs(values)))[:count]
-    return Largest(indices[order], values[order])
 
 
 def picture(matrix: TiledMatrix, pixels: int = 512) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from jachess.network.graph import Array
 
 FORMATS = ("table", "csv", "json", "npy")
-_MOST_ROWS, _MOST_COLUMNS = 24, 8
+_MOST_ROWS, _MOST_COLUMNS, _MOST_LINES = 24, 8, 100
 
 
 @dataclass(frozen=True)
@@ -34,65 +34,106 @@ class Selection:
     labels: tuple[list[str], ...]
     values: Array
 
+    def as_json(self) -> dict[str, Any]:
+        """What JSON holds of it."""
+        values = self.values.astype(object)
+        if self.values.dtype.kind == "f":
+            values[~np.isfinite(self.values)] = None  # JSON knows no NaN
+        return {
+            "array": self.array,
+            "dimensions": list(self.dimensions),
+            "labels": dict(zip(self.dimensions, self.labels, strict=True)),
+            "values": values.tolist(),
+        }
 
-def render(selection: Selection, form: str) -> bytes:
-    """The selection as a table for people, CSV, JSON, or the bytes of a .npy file."""
+    def as_csv(self) -> str:
+        """One line an element: its labels, then its value."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*self.dimensions, self.array])
+        for place in np.ndindex(self.values.shape):
+            names = [labels[i] for labels, i in zip(self.labels, place, strict=True)]
+            writer.writerow([*names, repr(self.values[place].item())])
+        return text.getvalue()
+
+    def as_text(self) -> str:
+        """Columns along the last dimension, all others down the side; what does not fit is said."""
+        values, labels = self.values, self.labels
+        if values.ndim == 1:
+            values, labels = values[:, None], (*labels, [self.array])
+        rows = [
+            " ".join(f"{d} {labels[n][i]}" for n, (d, i) in enumerate(zip(self.dimensions, place, strict=False)))
+            for place in np.ndindex(values.shape[:-1])
+        ]
+        flat = values.reshape(-1, values.shape[-1])
+        shown = flat[:_MOST_ROWS, :_MOST_COLUMNS]
+        head = ["", *labels[-1][:_MOST_COLUMNS]]
+        body = [[name, *(_number(x) for x in row)] for name, row in zip(rows, shown, strict=False)]
+        lines = _aligned([head, *body])
+        left = flat.size - shown.size
+        if left:
+            lines.append(f"… {left:,} more of {flat.size:,} elements; all of them: --format csv, json or npy")
+        return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Lines of names and numbers.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    rows : list of tuples
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    @property
+    def values(self) -> Array:
+        """The lines as a structured array, one field a column."""
+        kinds = [np.asarray([row[i] for row in self.rows]).dtype for i in range(len(self.columns))]
+        return np.array(self.rows, dtype=list(zip(self.columns, kinds, strict=True)))
+
+    def as_json(self) -> dict[str, Any]:
+        """What JSON holds of it."""
+        return {"columns": list(self.columns), "rows": [list(row) for row in self.rows]}
+
+    def as_csv(self) -> str:
+        """One line a row."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([self.columns, *self.rows])
+        return text.getvalue()
+
+    def as_text(self) -> str:
+        """For people."""
+        shown = self.rows[:_MOST_LINES]
+        left = len(self.rows) - len(shown)
+        lines = _aligned([list(self.columns), *([_number(each) for each in row] for row in shown)])
+        if left:
+            lines.append(f"… {left:,} more of {len(self.rows):,} lines; all of them: --format csv, json or npy")
+        return "\n".join(lines) + "\n"
+
+
+def render(answer: Selection | Table, form: str) -> bytes:
+    """An answer as a table for people, CSV, JSON, or the bytes of a .npy file."""
     if form == "npy":
         buffer = io.BytesIO()
-        np.save(buffer, selection.values, allow_pickle=False)
+        np.save(buffer, answer.values, allow_pickle=False)
         return buffer.getvalue()
     if form == "json":
-        return (json.dumps(_as_json(selection)) + "\n").encode()
-    if form == "csv":
-        return _as_csv(selection).encode()
-    return _as_table(selection).encode()
+        return (json.dumps(answer.as_json()) + "\n").encode()
+    return (answer.as_csv() if form == "csv" else answer.as_text()).encode()
 
 
-def _as_json(selection: Selection) -> dict[str, Any]:
-    values = selection.values.astype(object)
-    if selection.values.dtype.kind == "f":
-        values[~np.isfinite(selection.values)] = None  # JSON knows no NaN
-    return {
-        "array": selection.array,
-        "dimensions": list(selection.dimensions),
-        "labels": dict(zip(selection.dimensions, selection.labels, strict=True)),
-        "values": values.tolist(),
-    }
-
-
-def _as_csv(selection: Selection) -> str:
-    """One line an element: its labels, then its value."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*selection.dimensions, selection.array])
-    for place in np.ndindex(selection.values.shape):
-        names = [labels[i] for labels, i in zip(selection.labels, place, strict=True)]
-        writer.writerow([*names, repr(selection.values[place].item())])
-    return text.getvalue()
-
-
-def _as_table(selection: Selection) -> str:
-    """Columns along the last dimension, all others down the side; what does not fit is said."""
-    values, labels = selection.values, selection.labels
-    if values.ndim == 1:
-        values, labels = values[:, None], (*labels, [selection.array])
-    rows = [
-        " ".join(f"{d} {labels[n][i]}" for n, (d, i) in enumerate(zip(selection.dimensions, place, strict=False)))
-        for place in np.ndindex(values.shape[:-1])
-    ]
-    flat = values.reshape(-1, values.shape[-1])
-    shown = flat[:_MOST_ROWS, :_MOST_COLUMNS]
-    head = ["", *labels[-1][:_MOST_COLUMNS]]
-    body = [[name, *(_number(x) for x in row)] for name, row in zip(rows, shown, strict=False)]
-    widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
-    lines = [
+def _aligned(lines: list[list[str]]) -> list[str]:
+    """Lines of columns: the first to the left, the others to the right."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return [
         "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]).rstrip()
-        for line in [head, *body]
+        for line in lines
     ]
-    left = flat.size - shown.size
-    if left:
-        lines.append(f"… {left:,} more of {flat.size:,} elements; all of them: --format csv, json or npy")
-    return "\n".join(lines) + "\n"
 
 
 def _number(value: Any) -> str:

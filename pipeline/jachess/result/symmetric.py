@@ -5,8 +5,9 @@ from __future__ import annotations
 from jachess.result.approximations import distances
 from jachess.result.cholesky import factorise
 from jachess.result.density import density
+from jachess.result.largest import largest
 from jachess.result.matrix import TiledMatrix
-from jachess.result.norms import diagonal, frobenius_norm, largest, pair_norms, picture, trace
+from jachess.result.norms import diagonal, frobenius_norm, pair_norms, picture, trace
 from jachess.result.products import linear_operator, product
 from jachess.result.spectrum import eigenpairs, eigenvalues
 
