@@ -12,7 +12,9 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
-from jachess.errors import IncompleteError
+from jachess.errors import IncompleteError, NetworkError, StoreError
+from jachess.network.graph import Network
+from jachess.network.onnx import read_network
 from jachess.result.axes import Axis
 from jachess.result.jacobian import Jacobian
 from jachess.result.labelled import LabelledArray
@@ -137,6 +139,24 @@ class Result:
     def outputs(self) -> LabelledArray:
         """The outputs (N, K)."""
         return self["outputs"]
+
+    def network(self) -> Network:
+        """The network that the result was computed from, with its weight vector.
+
+        Raises
+        ------
+        StoreError
+            If its file is gone or another one.
+        """
+        job = self.store.attributes["job"]
+        weights = job["weights"] if isinstance(job["weights"], str) else list(job["weights"])
+        try:
+            network = read_network(job["network"], weights=weights, input=job["input"], output=job["output"])
+        except NetworkError as error:
+            raise StoreError(f"{self.path}: its network cannot be read again ({error})") from error
+        if network.fingerprint() != self.plan.fingerprints["network"]:
+            raise StoreError(f"{self.path}: {job['network']} changed since the result was computed.")
+        return network
 
     def to_xarray(self) -> Any:
         """The result as an xarray.Dataset whose arrays are read when they are needed, both halves of symmetric ones.

@@ -43,8 +43,7 @@ class Sensitivity:
 def sensitivity(jacobian: PointwiseArray) -> Sensitivity:
     """Mean, root-mean-square and largest |J| of each output and input, in one pass over the points.
 
-    The Jacobian measures the local sensitivity of the outputs to changes of each input (Bishop 1995, section 4.9);
-    these are its means over the points.
+    The Jacobian (8.29) is the local sensitivity of the outputs to changes of each input; these are its means.
     """
     shape = jacobian.shape[1:]
     sums, magnitudes, squares, largest = np.zeros((4, *shape))
@@ -149,8 +148,7 @@ def _side(side: str) -> int:
 def active_subspace(jacobian: PointwiseArray, count: int = 5, *, side: str = "inputs") -> Directions:
     """The directions along which the outputs change most: leading eigenvectors of the average of JᵀJ.
 
-    Constantine, Active Subspaces (2015), for one output; for several their sum, as in Zahm et al. (2020). With
-    ``side="outputs"`` the directions in which the outputs move most, from the average of J Jᵀ. A matrix that does not
+    Constantine, Active Subspaces (2015), for one output; several are added up. With ``side="outputs"`` the directions in which the outputs move most, from the average of J Jᵀ. A matrix that does not
     fit the memory is never formed: Lanczos multiplies with it by a pass over the points.
 
     Parameters

@@ -5,10 +5,13 @@ from __future__ import annotations
 from jachess.result.approximations import distances
 from jachess.result.cholesky import factorise
 from jachess.result.density import density
+from jachess.result.influence import newton_step
+from jachess.result.laplace import laplace
 from jachess.result.largest import largest
 from jachess.result.matrix import TiledMatrix
 from jachess.result.norms import diagonal, frobenius_norm, pair_norms, picture, trace
 from jachess.result.products import linear_operator, product
+from jachess.result.pruning import brain_damage
 from jachess.result.spectrum import eigenpairs, eigenvalues
 
 
@@ -31,3 +34,6 @@ class SymmetricMatrix(TiledMatrix):
     density = density
     cholesky = factorise
     distances = distances
+    laplace = laplace
+    brain_damage = brain_damage
+    newton_step = newton_step
