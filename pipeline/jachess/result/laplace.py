@@ -1,8 +1,8 @@
 """The Laplace approximation of the posterior of the weights, and error bars of predictions.
 
 With a Gaussian prior of precision α on each weight and an error function that is a negative log likelihood, the
-posterior is approximated by a Gaussian about the trained weights (MacKay 1992; Bishop, Pattern Recognition and Machine
-Learning, section 5.7):
+posterior is approximated by a Gaussian about the trained weights (Bishop, Pattern Recognition and Machine Learning,
+equations 5.166 to 5.173):
 
     p(w | data) ≈ N(w | w*, A⁻¹),    A = β H + α I,
 

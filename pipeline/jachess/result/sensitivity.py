@@ -148,8 +148,9 @@ def _side(side: str) -> int:
 def active_subspace(jacobian: PointwiseArray, count: int = 5, *, side: str = "inputs") -> Directions:
     """The directions along which the outputs change most: leading eigenvectors of the average of JᵀJ.
 
-    Constantine, Active Subspaces (2015), for one output; several are added up. With ``side="outputs"`` the directions in which the outputs move most, from the average of J Jᵀ. A matrix that does not
-    fit the memory is never formed: Lanczos multiplies with it by a pass over the points.
+    Constantine, Active Subspaces (2015), for one output; several are added up. With ``side="outputs"``, the directions
+    in which the outputs move most, from the average of J Jᵀ. A matrix that does not fit the memory is never formed:
+    Lanczos multiplies with it by a pass over the points.
 
     Parameters
     ----------
