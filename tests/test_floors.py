@@ -61,6 +61,8 @@ def test_packages_stay_in_their_places(file: Path) -> None:
         package = module.split(".")[0]
         if package in PLACES:
             assert name_of(file) in PLACES[package]
+        if package == "matplotlib":
+            assert name_of(file).startswith("result/plots/")
         if package == "onnx":
             assert name_of(file).startswith("network/onnx/")
         if name_of(file).startswith(("network/", "backprop/", "checks/")):

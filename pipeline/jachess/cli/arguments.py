@@ -96,3 +96,7 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     what.add_argument("--largest", type=int, metavar="N", help="the N elements of the largest magnitude")
     what.add_argument("--summary", action="store_true", help="norms of each pair of tensors, or sensitivities")
     query.add_argument("--format", choices=("table", "csv", "json", "npy"), default="table")
+    report = commands.add_parser("report", help="write one page with plots")
+    report.add_argument("out", metavar="OUT")
+    report.add_argument("-o", "--output", metavar="FILE", help="the page (default: OUT with the ending .html)")
+    report.add_argument("--memory", metavar="SIZE", default="1GiB", help="what an analysis may hold, like 2GiB")

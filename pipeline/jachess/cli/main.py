@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "status": _status,
         "validate": _validate,
         "query": _query,
+        "report": _report,
     }
     try:
         return commands[options.command](options)
@@ -196,4 +197,20 @@ def _query(options: argparse.Namespace) -> int:
         answer = select(result, options.array, selections)
     sys.stdout.buffer.write(render(answer, options.format))
     sys.stdout.buffer.flush()
+    return COMPLETE
+
+
+def _report(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from jachess.result.open import Result
+    from jachess.result.report import report
+
+    result = Result.open(options.out, memory=options.memory)
+    file = Path(options.output or result.path.with_suffix(".html"))
+    if not file.absolute().parent.is_dir():
+        raise InputError(f"{file}: its folder does not exist. Create it first: mkdir -p {file.absolute().parent}")
+    page = report(result)
+    file.write_text(page, encoding="utf-8")
+    print(f"report    {file}")
     return COMPLETE

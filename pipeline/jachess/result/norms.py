@@ -74,6 +74,11 @@ def picture(matrix: TiledMatrix, pixels: int = 512) -> Array:
         P = min(pixels, W).
     """
     edges = np.linspace(0, len(matrix), min(pixels, len(matrix)), endpoint=False).astype(np.int64)
+    return block_maxima(matrix, edges)
+
+
+def block_maxima(matrix: TiledMatrix, edges: Array) -> Array:
+    """The largest magnitudes (G, G) between G groups of weights, of which ``edges`` says where each begins."""
     total = np.zeros((len(edges), len(edges)))
     for tile, found in matrix.map_tiles(lambda tile, values: grouped(np.abs(values), tile, edges, np.maximum)):
         gather(total, tile, found, np.maximum)
