@@ -92,6 +92,24 @@ SHAPES = [
     helper.make_node("Gemm", ["flat", "B", "b"], ["y"], transB=1),
 ]
 
+
+def branch(operation: str) -> Any:
+    nodes = [helper.make_node(operation, ["z"], [f"{operation}_z"]),
+             helper.make_node("Gemm", [f"{operation}_z", "B", "b"], [f"{operation}_y"], transB=1)]  # fmt: skip
+    output = helper.make_tensor_value_info(f"{operation}_y", TensorProto.FLOAT, [None, None])
+    return helper.make_graph(nodes, operation, [], [output])
+
+
+CHOICE = helper.make_node("If", ["wide"], ["y"], then_branch=branch("Sigmoid"), else_branch=branch("Sin"))
+CONDITION = [
+    helper.make_node("Shape", ["z"], ["shape"]),
+    constant("one", 1),
+    constant("five", 5),
+    helper.make_node("Gather", ["shape", "one"], ["width"]),
+    helper.make_node("Greater", ["width", "five"], ["wide"]),
+    CHOICE,
+]
+
 GOOD: dict[str, Any] = {
     "plain": model(),
     "opset 13": model(opset=13),
@@ -111,6 +129,16 @@ GOOD: dict[str, Any] = {
                                   helper.make_node("Gemm", ["s", "A", "a"], ["h"], transB=1), HIDDEN[1], OUTPUT]),
     "names of classes": tampered(lambda m: m.graph.initializer.append(
         helper.make_tensor("classes", TensorProto.STRING, [3], [b"a", b"b", b"c"]))),
+    "a condition on shapes": model([*HIDDEN, *CONDITION]),
+    "a mask of infinities": model([*HIDDEN, constant("mask", np.array([[0, -np.inf, 0, 0, -np.inf, 0]], np.float32)),
+                                   helper.make_node("Add", ["z", "mask"], ["m"]),
+                                   helper.make_node("Softmax", ["m"], ["s"], axis=-1),
+                                   helper.make_node("Gemm", ["s", "B", "b"], ["y"], transB=1)]),
+    "recurrence": model([constant("three", [0, 2, 2]), helper.make_node("Reshape", ["x", "three"], ["steps"]),
+                         helper.make_node("LSTM", ["steps", "W", "R", "", "", "", ""], ["Y", "Yh"], hidden_size=3,
+                                          layout=1),
+                         helper.make_node("Flatten", ["Yh"], ["y"])],
+                        {"W": NUMBERS["A"].reshape(1, 12, 2), "R": np.ones((1, 12, 3), np.float32) / 3}),
     "a branch that leads nowhere": model([*HIDDEN, OUTPUT, helper.make_node("NonZero", ["y"], ["unused"])]),
 }  # fmt: skip
 
@@ -123,6 +151,19 @@ def test_outputs_are_those_of_the_reference(made: Any, tmp_path: Path) -> None:
     (wanted,) = ReferenceEvaluator(wide).run(None, {"x": POINTS.astype(np.float32)})
     found = outputs(net, (POINTS.astype(np.float32).astype(np.float64),))
     np.testing.assert_allclose(found, wanted, rtol=0, atol=3e-5 * np.abs(wanted).max())
+
+
+def test_sparse_tensors_are_weights_with_zeros(tmp_path: Path) -> None:
+    dense = NUMBERS["A"] * (RANDOM.random(size=(6, 4)) < 0.5)
+    places = np.argwhere(dense)
+    for indices in (places, np.ravel_multi_index(tuple(places.T), dense.shape)):
+        made = model(numbers={"A": dense})
+        values = numpy_helper.from_array(dense[tuple(places.T)], "A")
+        sparse = helper.make_sparse_tensor(values, numpy_helper.from_array(indices.astype(np.int64), "i"), [6, 4])
+        made.graph.sparse_initializer.append(sparse)
+        made.graph.initializer.remove(next(t for t in made.graph.initializer if t.name == "A"))
+        net = read_network(saved(made, tmp_path), weights=["A"])
+        np.testing.assert_array_equal(net.w, dense.ravel())
 
 
 def test_external_data_is_read_from_beside_the_file(tmp_path: Path) -> None:
@@ -210,6 +251,19 @@ def test_weights_are_where_weights_usually_stand(tmp_path: Path) -> None:
     assert names(net) == ["A", "a", "b", "slope", "Bt"]  # the order of the file's list, unused "B" left out
     assert [w.offset for w in net.weights] == [0, 24, 30, 33, 39]
     assert any("mean, scale" in note for note in net.notes)
+
+
+def test_weights_of_normalisations_and_convolutions(tmp_path: Path) -> None:
+    """Scale and shift are weights, running statistics are not; so are kernels behind what only moves them."""
+    nodes = [constant("image", [0, 1, 2, 2]), helper.make_node("Reshape", ["x", "image"], ["i"]),
+             helper.make_node("Concat", ["K1", "K2"], ["K"], axis=0),
+             helper.make_node("Conv", ["i", "K", "k"], ["c"], pads=[1, 1, 1, 1]),
+             helper.make_node("BatchNormalization", ["c", "g", "s", "m", "v"], ["n"]),
+             helper.make_node("Flatten", ["n"], ["y"])]  # fmt: skip
+    one = np.ones(2, np.float32)
+    numbers = {"K1": np.ones((1, 1, 2, 2), np.float32), "K2": np.ones((1, 1, 2, 2), np.float32), "k": one, "g": one,
+               "s": one, "m": one, "v": one}  # fmt: skip
+    assert names(read_network(saved(model(nodes, numbers), tmp_path))) == ["K1", "K2", "k", "g", "s"]
 
 
 def test_weights_by_name_and_by_predicate(tmp_path: Path) -> None:
@@ -308,6 +362,25 @@ BAD: dict[str, tuple[Any, str]] = {
     "wrong number of inputs": (model([helper.make_node("Tanh", ["x", "x"], ["y"])]), "wanted 1 to 1; got 2"),
     "cycle": (model([helper.make_node("Add", ["x", "y"], ["z"]), helper.make_node("Tanh", ["z"], ["y"])]),
               "uses 'y' before it is made"),
+    "condition on a point": (model([*HIDDEN, constant("axes", [0, 1]),
+                                    helper.make_node("ReduceSum", ["z", "axes"], ["sum"]),
+                                    constant("none", np.float32(0)),
+                                    helper.make_node("Greater", ["sum", "none"], ["wide"]), CHOICE]),
+                             r"\(If\): 'wide' depends on the points"),
+    "a million steps": (model([constant("steps", [1 << 20, 1, 1]), helper.make_node("Expand", ["x", "steps"], ["long"]),
+                               helper.make_node("RNN", ["long", "W", "R"], ["Y"], hidden_size=1),
+                               helper.make_node("ReduceSum", ["Y"], ["y"])],
+                              {"W": np.ones((1, 1, 4), np.float32), "R": np.ones((1, 1, 1), np.float32)}),
+                        "graph is too large"),
+    "sparse, outside": (tampered(lambda m: m.graph.sparse_initializer.append(helper.make_sparse_tensor(
+        numpy_helper.from_array(np.ones(1, np.float32), "s"), numpy_helper.from_array(np.array([9]), "i"), [3, 3]))),
+        "an index lies outside"),
+    "sparse, 2⁴⁰ elements": (tampered(lambda m: m.graph.sparse_initializer.append(helper.make_sparse_tensor(
+        numpy_helper.from_array(np.ones(1, np.float32), "s"), numpy_helper.from_array(np.array([0]), "i"),
+        [1 << 20, 1 << 20]))), "impossible shape"),
+    "normalisation in training mode": (model([helper.make_node("BatchNormalization", ["x", "g", "g", "g", "g"], ["y"],
+                                                               training_mode=1)], {"g": np.ones(4, np.float32)}, ),
+                                       "evaluation mode"),
     "undefined input": (model([helper.make_node("Add", ["x", "w"], ["y"])]), "uses 'w' before"),
     "made twice": (model([*HIDDEN, helper.make_node("Tanh", ["h"], ["z"]), OUTPUT]), "makes 'z', which exists already"),
     "missing output": (model(outputs=("absent",)), "'absent' is never made"),
@@ -319,7 +392,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "overflowing size": (set_tensor(dims=[1 << 62, 16]), "impossible shape"),
     "two fields": (set_tensor(float_data=[1.0] * 24), "several fields"),
     "unknown type": (set_tensor(data_type=999), "type 999"),
-    "NaN weight": (model(numbers={"A": np.full((6, 4), np.nan, np.float32)}), "NaN or infinity"),
+    "NaN weight": (model(numbers={"A": np.full((6, 4), np.nan, np.float32)}), "holds NaN"),
+    "infinite weight": (model(numbers={"A": np.full((6, 4), np.inf, np.float32)}), "'A': a weight is infinite"),
     "shapes that do not fit": (model(numbers={"A": NUMBERS["A"][:, :3].copy()}), r"\(Gemm\)"),
     "value too large": (grown("Expand", 1 << 20, 1 << 16, 1, 3), "too large"),
     "tile too large": (grown("Tile", 1 << 30, 1 << 30), "too large"),

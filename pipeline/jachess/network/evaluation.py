@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array, Node
-from jachess.network.operations import TABLE
+from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.record import Arrays, Call
 
 
 def call_of(node: Node, values: Mapping[str, Array], outputs: Arrays = ()) -> Call:
     """The call that a node makes on these values, with the operation's default attributes filled in."""
-    attributes = {**TABLE[node.operation].attributes, **node.attributes}
+    record = TABLE[node.operation] if node.operation in TABLE else COMPOSITES[node.operation]
+    attributes = {**record.attributes, **node.attributes}
     if node.operation == "Split" and not attributes["num_outputs"]:
         attributes["num_outputs"] = len(node.outputs)
     return Call(attributes, tuple(values[name] if name else None for name in node.inputs), outputs)
@@ -24,7 +25,7 @@ Disturb = Callable[[Array], Array]
 """What is done to every result of arithmetic, to see what its rounding does."""
 
 
-def evaluate(nodes: Sequence[Node], values: Mapping[str, Array], disturb: Disturb | None = None) -> dict[str, Array]:
+def evaluate(nodes: Iterable[Node], values: Mapping[str, Array], disturb: Disturb | None = None) -> dict[str, Array]:
     """All values of a graph, from those that are given, each of them disturbed if ``disturb`` is given.
 
     Raises
@@ -34,12 +35,38 @@ def evaluate(nodes: Sequence[Node], values: Mapping[str, Array], disturb: Distur
     """
     known = dict(values)
     for node in nodes:
-        try:
-            with np.errstate(all="ignore"):
-                made = TABLE[node.operation].forward(call_of(node, known))
-                if disturb is not None and not TABLE[node.operation].moves:
-                    made = tuple(disturb(value) for value in made)
-        except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
-            raise NetworkError(f"{node}: {error}") from error
-        known.update(zip(node.outputs, made, strict=False))
+        made = results(node, known)
+        if disturb is not None and not TABLE[node.operation].moves:
+            made = {name: disturb(value) for name, value in made.items()}
+        known.update(made)
     return known
+
+
+def results(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
+    """What one node makes of its inputs.
+
+    Raises
+    ------
+    NetworkError
+        If it cannot be applied to them.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            made = TABLE[node.operation].forward(call_of(node, values))
+    except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise NetworkError(f"{node}: {error}") from error
+    return dict(zip(node.outputs, made, strict=False))
+
+
+def graph_of(node: Node, values: Mapping[str, Array]) -> list[Node]:
+    """The graph that stands for a node with an operation that is one of others, for inputs of these shapes.
+
+    Raises
+    ------
+    NetworkError
+        If the operation does not fit its inputs.
+    """
+    try:
+        return COMPOSITES[node.operation].nodes(node, call_of(node, values))
+    except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
+        raise NetworkError(f"{node}: {error}") from error

@@ -10,8 +10,9 @@ import onnx
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Node
-from jachess.network.onnx.tensors import read_tensor
-from jachess.network.operations import TABLE
+from jachess.network.onnx.tensors import read_tensor, read_tensors
+from jachess.network.operations import COMPOSITES, TABLE
+from jachess.network.operations.composites.branches import Branch
 
 _UNDERSTOOD_ELSEWHERE = {"Dropout": ("ratio",), "CastLike": (), "Cast": ()}
 _TENSORS = "Export it for points of type double (skl2onnx: DoubleTensorType), which writes it in plain operations."
@@ -21,8 +22,6 @@ _ADVICE = {
     "Normalizer": _TENSORS,
     "Loop": "Export the network without control flow.",
     "Scan": "Export the network without control flow.",
-    "If": "Export the network without control flow.",
-    "BatchNormalization": "Fold it into the layer before it (the exporters' default in evaluation mode).",
 }
 
 
@@ -34,11 +33,24 @@ def needed_nodes(graph: Any, outputs: Collection[str]) -> list[Any]:
     NetworkError
         If a value is made twice, or used before it is made.
     """
-    known = {i.name for i in graph.input} | {t.name for t in graph.initializer} | {""}
+    _check_names(graph, {i.name for i in graph.input} | {""}, outputs)
+    wanted, chosen = set(outputs), []
+    for node in reversed(graph.node):
+        if not wanted.isdisjoint(name for name in node.output if name):
+            chosen.append(node)
+            wanted |= _used(node)
+    return chosen[::-1]
+
+
+def _check_names(graph: Any, given: set[str], outputs: Collection[str]) -> None:
+    """Every value is made once, before it is used; so in the branches of an If, which may use any made before."""
+    known = given | {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
     for node in graph.node:
         missing = [name for name in node.input if name not in known]
         if missing:
             raise NetworkError(f"{describe(node)}: uses '{missing[0]}' before it is made, or it is never made.")
+        for branch in _branches(node):
+            _check_names(branch, known, [value.name for value in branch.output])
         for name in node.output:
             if name and name in known:
                 raise NetworkError(f"{describe(node)}: makes '{name}', which exists already.")
@@ -46,12 +58,18 @@ def needed_nodes(graph: Any, outputs: Collection[str]) -> list[Any]:
     missing = [name for name in outputs if name not in known]
     if missing:
         raise NetworkError(f"output '{missing[0]}' is never made.")
-    wanted, chosen = set(outputs), []
-    for node in reversed(graph.node):
-        if not wanted.isdisjoint(name for name in node.output if name):
-            chosen.append(node)
-            wanted.update(node.input)
-    return chosen[::-1]
+
+
+def _branches(node: Any) -> list[Any]:
+    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
+
+
+def _used(node: Any) -> set[str]:
+    """Names of the values that a node or its branches read."""
+    found = set(node.input)
+    for branch in _branches(node):
+        found |= {value.name for value in branch.output}.union(*(_used(inner) for inner in branch.node))
+    return found
 
 
 def read_node(proto: Any, folder: Path) -> Node:
@@ -62,7 +80,7 @@ def read_node(proto: Any, folder: Path) -> Node:
     NetworkError
         If the operation, one of its attributes, or its number of inputs is unknown.
     """
-    record = TABLE.get(proto.op_type)
+    record = TABLE.get(proto.op_type) or COMPOSITES.get(proto.op_type)
     if record is None or record.domain != ("" if proto.domain == "ai.onnx" else proto.domain):
         advice = _ADVICE.get(proto.op_type, "Export the network in terms of supported operations.")
         raise NetworkError(f"{describe(proto)}: this operation is not supported. {advice}")
@@ -97,6 +115,17 @@ def _value(proto: Any, attribute: Any, folder: Path) -> Any:
         return tuple(attribute.floats)
     if attribute.type == kinds.STRING:
         return attribute.s.decode(errors="replace")
+    if attribute.type == kinds.STRINGS:
+        return tuple(each.decode(errors="replace") for each in attribute.strings)
     if attribute.type == kinds.TENSOR:
         return read_tensor(attribute.t, folder)
+    if attribute.type == kinds.GRAPH:
+        return _branch(attribute.g, folder)
     raise NetworkError(f"{describe(proto)}: attribute '{attribute.name}' is of a kind that is not supported.")
+
+
+def _branch(graph: Any, folder: Path) -> Branch:
+    """A branch of an If; tensors of its own are constants."""
+    tensors = [Node("Constant", (), (name,), {"value": array}) for name, array in read_tensors(graph, folder).items()]
+    outputs = tuple(value.name for value in graph.output)
+    return Branch((*tensors, *(read_node(proto, folder) for proto in graph.node)), outputs)

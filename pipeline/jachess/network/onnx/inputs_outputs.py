@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from jachess.errors import NetworkError
-from jachess.network.graph import Array, Input, Node
+from jachess.network.graph import Input
 
 _DTYPES = {
     1: "float64",
@@ -74,28 +73,3 @@ def read_outputs(graph: Any, wanted: str | None) -> list[str]:
     if not names:
         raise NetworkError(f"output: no such floating output (wanted one of {', '.join(listed)}; got {wanted}).")
     return [inner for _, inner in names]
-
-
-def join_outputs(nodes: Sequence[Node], outputs: Sequence[str]) -> tuple[tuple[Node, ...], str]:
-    """Several outputs as one: each flattened, one behind the other."""
-    if len(outputs) == 1:
-        return tuple(nodes), outputs[0]
-    flat = [Node("Flatten", (name,), (f"{name}/flat",), {"axis": 1}, f"flatten {name}") for name in outputs]
-    joined = Node("Concat", tuple(node.outputs[0] for node in flat), ("outputs",), {"axis": 1}, "join outputs")
-    return (*nodes, *flat, joined), "outputs"
-
-
-def drop_stacking(
-    nodes: Sequence[Node], output: str, constants: dict[str, Array], columns: int | None
-) -> tuple[tuple[Node, ...], str, bool]:
-    """Leave out a last Reshape to (N·K, 1), with which an exporter hides the K outputs of a regressor.
-
-    ``columns`` is K, the width of what the Reshape is applied to; None if that is no matrix with a row a point.
-    """
-    last = next((node for node in nodes if output in node.outputs), None)
-    if last is None or last.operation != "Reshape" or columns is None or columns < 2:
-        return tuple(nodes), output, False
-    target = constants.get(last.inputs[1])
-    if target is None or target.ravel().tolist() != [-1, 1]:
-        return tuple(nodes), output, False
-    return tuple(node for node in nodes if node is not last), last.inputs[0], True

@@ -13,7 +13,7 @@ from jachess.errors import NetworkError
 
 LARGEST_FILE = 512 * 2**20
 MOST_NODES = 20_000
-NATIVE_OPSETS = range(13, 25)
+NATIVE_OPSETS = range(13, 29)
 CONVERTED_TO = 20
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 

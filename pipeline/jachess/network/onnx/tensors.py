@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,61 @@ _FIELDS = {1: "float_data", 11: "double_data", 7: "int64_data"}
 _KEYS = {"location", "offset", "length", "checksum"}
 
 
+def read_tensors(graph: Any, folder: Path, used: Collection[str] | None = None) -> dict[str, Array]:
+    """The initialisers of a graph by name, in the file's order.
+
+    Of those that are not among ``used`` a dense one is left out: it may be of any type, as a classifier's names of
+    classes are.
+
+    Raises
+    ------
+    NetworkError
+        If one is there twice or cannot be read, or they are too large together.
+    """
+    found: dict[str, Array] = {}
+    names, total = set[str](), 0
+    dense = [(tensor.name, tensor, read_tensor) for tensor in graph.initializer]
+    sparse = [(tensor.values.name, tensor, read_sparse) for tensor in graph.sparse_initializer]
+    for name, tensor, read in [*dense, *sparse]:
+        if name in names:
+            raise NetworkError(f"tensor '{name}': is there twice.")
+        names.add(name)
+        if used is not None and name not in used and read is read_tensor:
+            continue
+        found[name] = read(tensor, folder)
+        total += found[name].nbytes
+        if total > LARGEST_TENSOR:
+            raise NetworkError(f"the tensors are too large (wanted at most {LARGEST_TENSOR} bytes together).")
+    return found
+
+
+def read_sparse(tensor: Any, folder: Path) -> Array:
+    """The values of a SparseTensorProto, with every zero spelled out: a weight like the others."""
+    where, shape = f"tensor '{tensor.values.name}'", tuple(int(size) for size in tensor.dims)
+    if min(shape, default=1) < 1 or math.prod(shape) * 8 > LARGEST_TENSOR:
+        raise NetworkError(f"{where}: impossible shape {shape} (wanted at most {LARGEST_TENSOR} bytes).")
+    values, indices = read_tensor(tensor.values, folder), read_tensor(tensor.indices, folder)
+    if (
+        indices.dtype.kind != "i"
+        or values.ndim != 1
+        or indices.shape not in ((len(values),), (len(values), len(shape)))
+    ):
+        raise NetworkError(f"{where}: its indices {indices.shape} do not fit its values {values.shape}.")
+    limits = np.array(shape if indices.ndim == 2 else math.prod(shape))
+    if (indices < 0).any() or (indices >= limits).any():
+        raise NetworkError(f"{where}: an index lies outside its shape {shape}.")
+    whole = np.zeros(shape, values.dtype)
+    whole[np.unravel_index(indices, shape) if indices.ndim == 1 else tuple(indices.T)] = values
+    return whole
+
+
 def read_tensor(tensor: Any, folder: Path) -> Array:
     """The values of a TensorProto; floating ones widened exactly to float64.
 
     Raises
     ------
     NetworkError
-        If the tensor is of a type that is not supported, its data do not fit its shape, or they are not finite.
+        If the tensor is of a type that is not supported, its data do not fit its shape, or they are NaN.
     """
     where = f"tensor '{tensor.name}'"
     if tensor.data_type not in _DTYPES:
@@ -46,8 +95,8 @@ def read_tensor(tensor: Any, folder: Path) -> Array:
         values = (values.astype(np.uint32) << 16).view(np.float32)
     if values.dtype.kind == "f":
         values = values.astype(np.float64)
-        if not np.isfinite(values).all():
-            raise NetworkError(f"{where}: holds NaN or infinity. Such a network has no derivatives.")
+        if np.isnan(values).any():  # infinity has its use, in masks
+            raise NetworkError(f"{where}: holds NaN. Such a network has no derivatives.")
     return values.reshape(shape)
 
 

@@ -57,7 +57,7 @@ def _scaler(x: Array, at: Mapping[str, Any]) -> Array:
     return np.asarray((x - np.asarray(at["offset"], x.dtype)) * np.asarray(at["scale"], x.dtype))
 
 
-STANDARDISATION = replace(
+SCALER = replace(
     unary(
         "Scaler",
         _scaler,
@@ -72,6 +72,22 @@ STANDARDISATION = replace(
 
 ACTIVATIONS = (
     unary("Relu", lambda x, _: np.maximum(x, 0), lambda x, _: (x > 0).astype(x.dtype), None, sides=_positive),
+    unary(
+        "ThresholdedRelu",
+        lambda x, at: np.where(x > at["alpha"], x, 0).astype(x.dtype),
+        lambda x, at: (x > at["alpha"]).astype(x.dtype),
+        None,
+        sides=lambda x, at: x > at["alpha"],
+        attributes={"alpha": 1.0},
+    ),
+    unary(
+        "Shrink",
+        lambda x, at: np.where(np.abs(x) > at["lambd"], x - np.sign(x) * at["bias"], 0).astype(x.dtype),
+        lambda x, at: (np.abs(x) > at["lambd"]).astype(x.dtype),
+        None,
+        sides=lambda x, at: np.sign(x) * (np.abs(x) > at["lambd"]),
+        attributes={"bias": 0.0, "lambd": 0.5},
+    ),
     unary("Abs", lambda x, _: np.abs(x), lambda x, _: np.sign(x), None, sides=lambda x, _: np.sign(x)),
     unary(
         "LeakyRelu",

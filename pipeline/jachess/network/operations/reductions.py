@@ -63,7 +63,7 @@ def _reduction(
 
     def forward(call: Call) -> Arrays:
         axes = _Axes.of(call)
-        y = f(call.x, axes.axes) if axes.axes else f(call.x[..., None], (-1,))[..., 0]
+        y = f(call.x, axes.axes) if axes.axes else f(call.x[..., None], (-1,))
         return (np.asarray(y).reshape(axes.kept if call.attributes["keepdims"] else _dropped(axes)),)
 
     def slope(call: Call, axes: _Axes) -> Array | float:
@@ -120,6 +120,20 @@ def _norm_curvature(call: Call, axes: _Axes, dx: Array, dy: Array) -> Array:
     return np.asarray(dy * (dx / y - call.x * change / (y * y)))
 
 
+def _log_sum(x: Array, axes: tuple[int, ...]) -> Array:
+    # less the largest, so that nothing overflows
+    largest = x.max(axis=axes, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0)
+    total = np.log(np.exp(x - shift).sum(axis=axes, keepdims=True)) + shift
+    return np.asarray(np.squeeze(total, axis=axes))
+
+
+def _log_sum_curvature(call: Call, axes: _Axes, dx: Array, dy: Array) -> Array:
+    # ∂(e^(x_i − y)) = e^(x_i − y) (ẋ_i − ẏ), ẏ = Σ e^(x − y) ẋ
+    share = np.exp(call.x - axes.spread(call.y, call.y.ndim))
+    return np.asarray(dy * share * (dx - (share * dx).sum(axis=axes.axes, keepdims=True)))
+
+
 def _first_where(x: Array, y: Array, axes: _Axes) -> Array:
     """1 at the first element along the axes that equals the extreme, else 0."""
     equal = x == y
@@ -139,6 +153,13 @@ def _extreme_sides(call: Call, axes: _Axes) -> Array:
 REDUCTIONS = (
     _reduction("ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, analytic=True),
     _reduction("ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), analytic=True),
+    _reduction(
+        "ReduceL1",
+        lambda x, a: np.abs(x).sum(axis=a),
+        lambda x, y, a: np.sign(x),
+        sides=lambda call, a: np.sign(call.x),
+    ),
+    _reduction("ReduceLogSumExp", _log_sum, lambda x, y, a: np.exp(x - y), _log_sum_curvature),
     _reduction("ReduceL2", _norm, lambda x, y, a: x / y, _norm_curvature),
     _reduction(
         "ReduceSumSquare",

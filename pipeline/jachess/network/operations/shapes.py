@@ -11,7 +11,7 @@ import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
-from jachess.network.operations.axes import bounded, is_float
+from jachess.network.operations.axes import bounded, from_end, is_float
 from jachess.network.operations.elementwise import unary
 from jachess.network.operations.movement import integers
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
@@ -54,6 +54,35 @@ def _range(call: Call) -> Array:
     start, limit, step = (np.asarray(x).reshape(()) for x in call.inputs)
     (length,) = bounded([max(0, int(np.ceil((limit - start) / step)))])
     return np.asarray(start + step * np.arange(length)).astype(start.dtype)
+
+
+def _largest(call: Call) -> Array:
+    """Places of the largest elements along an axis."""
+    axis, keep = from_end(call.attributes["axis"], call.x.ndim), bool(call.attributes["keepdims"])
+    if call.attributes["select_last_index"]:
+        return np.asarray(call.x.shape[axis] - 1 - np.flip(call.x, axis).argmax(axis=axis, keepdims=keep))
+    return np.asarray(call.x.argmax(axis=axis, keepdims=keep))
+
+
+def _smallest(call: Call) -> Array:
+    return _largest(Call(call.attributes, (-call.x,)))
+
+
+def _one_hot(call: Call) -> Array:
+    indices, depth, values = call.inputs
+    assert indices is not None
+    assert depth is not None
+    assert values is not None
+    n, axis = int(depth.item()), from_end(call.attributes["axis"], indices.ndim + 1)
+    bounded((*indices.shape, n))
+    places = np.expand_dims(np.where(indices < 0, indices + n, indices), axis)
+    hot = places == np.arange(n).reshape(-1, *(1,) * (-axis - 1))
+    return np.asarray(np.where(hot, values[1], values[0]))
+
+
+def _is_infinite(call: Call) -> Array:
+    found = np.isposinf(call.x) if call.attributes["detect_positive"] else np.zeros(call.x.shape, bool)
+    return np.asarray(found | np.isneginf(call.x) if call.attributes["detect_negative"] else found)
 
 
 def _mod(call: Call) -> Array:
@@ -129,6 +158,7 @@ SHAPES = (
     ),
     _steps("Floor", np.floor),
     _steps("Ceil", np.ceil),
+    _steps("Round", np.round),
     _steps("Sign", np.sign),
     _compare("Equal", np.equal),
     _compare("Greater", np.greater),
@@ -137,6 +167,12 @@ SHAPES = (
     _compare("LessOrEqual", np.less_equal),
     _compare("And", np.logical_and),
     _compare("Or", np.logical_or),
+    _compare("Xor", np.logical_xor),
+    _exact("ArgMax", (1, 1), _largest, axis=0, keepdims=1, select_last_index=0),
+    _exact("ArgMin", (1, 1), _smallest, axis=0, keepdims=1, select_last_index=0),
+    _exact("OneHot", (3, 3), _one_hot, axis=-1),
+    _exact("IsNaN", (1, 1), lambda call: np.isnan(call.x)),
+    _exact("IsInf", (1, 1), _is_infinite, detect_negative=1, detect_positive=1),
     Operation(
         "Cast",
         (1, 1),

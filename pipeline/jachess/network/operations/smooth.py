@@ -14,7 +14,8 @@ from jachess.network.operations.elementwise import unary
 from jachess.network.operations.record import Operation
 
 
-def _smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Callable[[Any], Any]) -> Operation:
+def smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Callable[[Any], Any]) -> Operation:
+    """The record of an analytic function without attributes."""
     return unary(name, lambda x, _: f(x), lambda x, _: f1(x), lambda x, _: f2(x), analytic=True)
 
 
@@ -100,22 +101,19 @@ def _gelu2(x: Array, at: Mapping[str, Any]) -> Array:
 
 SMOOTH = (
     unary("Neg", lambda x, _: -x, lambda x, _: np.full_like(x, -1), None, analytic=True),
-    _smooth("Exp", np.exp, np.exp, np.exp),
-    _smooth("Log", np.log, lambda x: 1 / x, lambda x: -1 / (x * x)),
-    _smooth("Sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), lambda x: -0.25 / (x * np.sqrt(x))),
-    _smooth("Reciprocal", lambda x: 1 / x, lambda x: -1 / (x * x), lambda x: 2 / (x * x * x)),
-    _smooth("Sin", np.sin, np.cos, lambda x: -np.sin(x)),
-    _smooth("Cos", np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x)),
-    _smooth("Atan", np.arctan, lambda x: 1 / (1 + x * x), lambda x: -2 * x / (1 + x * x) ** 2),
-    _smooth(
+    smooth("Exp", np.exp, np.exp, np.exp),
+    smooth("Log", np.log, lambda x: 1 / x, lambda x: -1 / (x * x)),
+    smooth("Sqrt", np.sqrt, lambda x: 0.5 / np.sqrt(x), lambda x: -0.25 / (x * np.sqrt(x))),
+    smooth("Reciprocal", lambda x: 1 / x, lambda x: -1 / (x * x), lambda x: 2 / (x * x * x)),
+    smooth(
         "Erf",
         special.erf,
         lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
         lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
     ),
-    _smooth("Tanh", np.tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
-    _smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
-    _smooth("Softplus", softplus, sigmoid, sigmoid1),
+    smooth("Tanh", np.tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
+    smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
+    smooth("Softplus", softplus, sigmoid, sigmoid1),
     unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2, analytic=True),
     unary(
         "Swish",

@@ -1,7 +1,8 @@
 """Which of a file's floating initialisers are weights, and which are constants.
 
 The file does not say. By default those that enter an operation where weights usually stand: the matrix or bias of a
-Gemm or MatMul, slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear
+Gemm, MatMul, Einsum or recurrence, the kernel or bias of a convolution, scale and shift of a normalisation (not its
+running statistics), slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear
 operation; also behind operations that only move elements. Scalings in Mul, Div, Sub and the like are constants.
 """
 
@@ -11,8 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array, Node
-from jachess.network.operations import TABLE
+from jachess.network.operations import COMPOSITES, TABLE
+from jachess.network.operations.composites.branches import flattened
 
+_LINEAR = ("Gemm", "MatMul", "Einsum", "Conv", "ConvTranspose")
 Choice = "str | Sequence[str] | Callable[[str, Array], bool]"
 
 
@@ -39,6 +42,7 @@ def choose_weights(
     if callable(wanted):
         return [name for name in floats if wanted(name, initialisers[name])]
     if wanted == "auto":
+        nodes = flattened(nodes)
         used = {name for node in nodes for name in node.inputs}
         variable = set(inputs)
         for node in nodes:
@@ -59,16 +63,15 @@ def _is_weight(name: str, nodes: Sequence[Node], array: Array, variable: set[str
     producers = {output: node for node in nodes for output in node.outputs}
     alike = {name}
     for node in nodes:
-        record = TABLE[node.operation]
+        record = TABLE.get(node.operation) or COMPOSITES[node.operation]
         for slot, value in enumerate(node.inputs):
             if value not in alike:
                 continue
-            if record.moves and slot == 0 and len([i for i in node.inputs if i]) <= 2 and not record.weights:
-                alike.update(node.outputs)
-            elif slot in record.weights and (
-                node.operation != "Add" or _is_bias(node, slot, producers, array, variable)
-            ):
+            if slot in record.weights and (node.operation != "Add" or _is_bias(node, slot, producers, array, variable)):
                 return True
+            moved = record.moves and (slot == 0 or node.operation == "Concat") and not record.weights
+            if moved and variable.isdisjoint(node.outputs):
+                alike.update(node.outputs)
     return False
 
 
@@ -76,5 +79,4 @@ def _is_bias(node: Node, slot: int, producers: Mapping[str, Node], array: Array,
     """Whether an operand of Add is a bias: the other one varies with the points (a variance plus ε does not)."""
     other = node.inputs[1 - slot]
     producer = producers.get(other)
-    linear = producer is not None and producer.operation in ("Gemm", "MatMul")
-    return other in variable and (array.size > 1 or linear)
+    return other in variable and (array.size > 1 or (producer is not None and producer.operation in _LINEAR))

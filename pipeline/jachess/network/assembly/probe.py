@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -15,6 +16,12 @@ from jachess.network.operations.axes import is_float
 COUNTS = (2, 3)
 
 
+def some_points(inputs: Sequence[Input], n: int) -> dict[str, Array]:
+    """Values of the inputs for n points, of which the first is always the same."""
+    points = {i.name: _points(i, number) for number, i in enumerate(inputs)}
+    return {name: np.concatenate([array[:1], array[-n + 1 :]]) for name, array in points.items()}
+
+
 def probe(nodes: Sequence[Node], leaves: Mapping[str, Array], inputs: Sequence[Input]) -> list[dict[str, Array]]:
     """All values for two points and for three, of which the first is the same.
 
@@ -23,15 +30,15 @@ def probe(nodes: Sequence[Node], leaves: Mapping[str, Array], inputs: Sequence[I
     NetworkError
         If an operation fails: mostly because the file holds the number of points fixed.
     """
-    points = {i.name: _points(i, number) for number, i in enumerate(inputs)}
+    with any_number():
+        return [evaluate(nodes, {**leaves, **some_points(inputs, n)}) for n in COUNTS]
+
+
+@contextmanager
+def any_number() -> Iterator[None]:
+    """Errors of operations on a few points come with what is mostly their cause."""
     try:
-        return [
-            evaluate(
-                nodes,
-                {**leaves, **{name: np.concatenate([array[:1], array[-n + 1 :]]) for name, array in points.items()}},
-            )
-            for n in COUNTS
-        ]
+        yield
     except NetworkError as error:
         raise NetworkError(
             f"{error}. The network does not work for any number of points: perhaps the file holds the number of the "

@@ -1,0 +1,48 @@
+"""Operations that are graphs of others give way to those graphs, once the shapes of their inputs are known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from jachess.errors import NetworkError
+from jachess.network.evaluation import graph_of, results
+from jachess.network.graph import Array, Node
+from jachess.network.operations import COMPOSITES
+from jachess.network.operations.composites.composite import MOST_NODES
+
+_SHAPES_ALONE = ("Shape", "Size")
+"""What these make depends on the shape of their input, not on its values."""
+
+
+def expanded(nodes: Sequence[Node], values: Mapping[str, Array], variable: Collection[str]) -> list[Node]:
+    """The nodes, with graphs in place of those operations that are some.
+
+    Parameters
+    ----------
+    values : mapping
+        Leaves of the graph: constants, weights, and a few points.
+    variable : collection of str
+        Those of them that vary with points or weights.
+
+    Raises
+    ------
+    NetworkError
+        If a graph depends on the values of the points, as that of an If with a computed condition does.
+    """
+    known, varying, waiting = dict(values), set(variable), list(nodes)[::-1]
+    found: list[Node] = []
+    while waiting:
+        node = waiting.pop()
+        if node.operation in COMPOSITES:
+            static = [node.inputs[i] for i in COMPOSITES[node.operation].static if i < len(node.inputs)]
+            for name in varying.intersection(static):
+                raise NetworkError(f"{node}: '{name}' depends on the points. Export the network without control flow.")
+            waiting += graph_of(node, known)[::-1]
+            if len(found) + len(waiting) > MOST_NODES:
+                raise NetworkError(f"the graph is too large (wanted at most {MOST_NODES} operations).")
+        else:
+            known.update(results(node, known))
+            found.append(node)
+            if node.operation not in _SHAPES_ALONE and not varying.isdisjoint(node.inputs):
+                varying.update(node.outputs)
+    return found
