@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from jachess.batch.job import Job, job_of
 from jachess.batch.run import run_job
 from jachess.network.graph import Array
+from tests.object_store import ObjectStore, object_store
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,14 @@ def result(files: Files) -> Path:
     """A finished result that no test may change."""
     run_job(files.job())
     return files.folder / "result.zarr"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[ObjectStore]:
+    """An S3-compatible server that answers faultlessly unless a test says otherwise, known to the environment."""
+    for package in ("obstore", "moto", "flask_cors"):
+        pytest.importorskip(package)
+    with object_store() as made, pytest.MonkeyPatch.context() as environment:
+        for name, value in made.environment.items():
+            environment.setenv(name, value)
+        yield made

@@ -12,7 +12,15 @@ FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", 
 """From the ground up; the package itself and its __main__ stand above all."""
 
 PLACES = {
-    "zarr": {"batch/store.py", "batch/zarr_source.py", "result/scratch.py"},
+    "zarr": {
+        "batch/store.py",
+        "batch/storage/bucket.py",
+        "batch/storage/folder.py",
+        "batch/storage/strict.py",
+        "batch/zarr_source.py",
+        "result/scratch.py",
+    },
+    "obstore": {"batch/storage/bucket.py", "batch/storage/bucket_lock.py", "batch/storage/obstore_errors.py"},
     "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py", "batch/window.py"},
     "dask": {"batch/clusters.py", "jobs.py", "result/lazy.py"},
     "xarray": {"result/lazy.py"},

@@ -66,7 +66,7 @@ def run(job: Job | Mapping[str, Any] | str | Path) -> Result:
     """
     from jachess.batch.run import run_job
 
-    return open_result(run_job(_job(job)).path)
+    return open_result(run_job(_job(job)).out)
 
 
 def open_result(path: str | Path, *, memory: str = "1GiB") -> Result:
@@ -74,7 +74,7 @@ def open_result(path: str | Path, *, memory: str = "1GiB") -> Result:
 
     Parameters
     ----------
-    path : path
+    path : path or URL
         The job's ``out``.
     memory : str
         What reading or an analysis may hold at a time, like 2GiB.

@@ -11,26 +11,27 @@ from pathlib import Path
 
 import pytest
 
-from jachess.batch.lock import STALE, Lock
+from jachess.batch.storage.folder import FileLock
+from jachess.batch.storage.lock import STALE
 from jachess.errors import StoreError
 
 
 def test_a_second_run_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     store = tmp_path / "out.zarr"
-    with Lock(store):
-        with pytest.raises(StoreError, match=f"process {os.getpid()}"), Lock(store):
+    with FileLock(store):
+        with pytest.raises(StoreError, match=f"process {os.getpid()}"), FileLock(store):
             pass
         assert (tmp_path / "out.zarr.lock").exists()
-    with Lock(store):
+    with FileLock(store):
         pass
     assert not list(tmp_path.iterdir())
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path: Path) -> None:
-    code = f"import os; from pathlib import Path; from jachess.batch.lock import Lock; Lock(Path({str(tmp_path / 'out.zarr')!r})).__enter__(); os._exit(9)"  # noqa: E501
+    code = f"import os; from pathlib import Path; from jachess.batch.storage.folder import FileLock; FileLock(Path({str(tmp_path / 'out.zarr')!r})).__enter__(); os._exit(9)"  # noqa: E501
     subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
     assert (tmp_path / "out.zarr.lock").exists()
-    with Lock(tmp_path / "out.zarr"):
+    with FileLock(tmp_path / "out.zarr"):
         pass
 
 
@@ -40,8 +41,8 @@ def test_another_machine_is_judged_by_its_heartbeat(tmp_path: Path, age: float, 
     lock.write_text(json.dumps({"host": "elsewhere", "pid": 1, "boot": "x", "started": "y"}))
     os.utime(lock, (time.time() - age,) * 2)
     if taken:
-        with Lock(tmp_path / "out.zarr"):
+        with FileLock(tmp_path / "out.zarr"):
             pass
     else:
-        with pytest.raises(StoreError, match="elsewhere"), Lock(tmp_path / "out.zarr"):
+        with pytest.raises(StoreError, match="elsewhere"), FileLock(tmp_path / "out.zarr"):
             pass

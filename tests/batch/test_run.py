@@ -84,7 +84,7 @@ def test_the_upper_triangle_alone(files: Files, tmp_path: Path, monkeypatch: pyt
     np.testing.assert_array_equal(whole.array("hessian")[:], whole.array("hessian")[:].T)
     assert np.isnan(found[~stored]).all()
     assert not stored.all()
-    files_of = [file for file in (half.path / "hessian" / "c").rglob("*") if file.is_file()]
+    files_of = [file for file in (Path(job.out) / "hessian" / "c").rglob("*") if file.is_file()]
     spec = QUANTITIES["hessian"].arrays(half.plan)[0]
     assert sum(file.stat().st_size for file in files_of) == spec.stored_bytes
     assert run_job(job).n_computed == 0

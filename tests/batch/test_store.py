@@ -14,7 +14,7 @@ import zarr
 import jachess
 from jachess.batch.prepare import axis_labels
 from jachess.batch.run import plan_job
-from jachess.batch.store import Store, create_store
+from jachess.batch.store import Store, chunk_key, create_store
 from jachess.errors import StoreError
 from tests.conftest import Files
 
@@ -27,7 +27,7 @@ def empty(files: Files, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def copy(result: Path, tmp_path: Path) -> Store:
-    return Store(Path(shutil.copytree(result, tmp_path / "copy.zarr")))
+    return Store(shutil.copytree(result, tmp_path / "copy.zarr"))
 
 
 def test_plain_zarr_and_xarray_show_labelled_arrays(result: Path) -> None:
@@ -75,7 +75,7 @@ def test_parts_of_chunks_are_not_written(empty: Store) -> None:
 @pytest.mark.parametrize("damage", ["missing", "torn", "empty"])
 def test_what_is_not_whole_is_not_done(copy: Store, damage: str) -> None:
     assert copy.done("jacobian").all()
-    chunk = copy.chunk_file("jacobian", (3, 0, 0))
+    chunk = Path(copy.storage.address(chunk_key("jacobian", (3, 0, 0))))
     if damage == "missing":
         chunk.unlink()
     else:
@@ -86,16 +86,16 @@ def test_what_is_not_whole_is_not_done(copy: Store, damage: str) -> None:
 
 
 def test_a_store_is_created_whole_or_not_at_all(files: Files, empty: Store) -> None:
-    assert [path.name for path in empty.path.parent.iterdir()] == ["out.zarr"]
+    assert [path.name for path in Path(str(empty.storage)).parent.iterdir()] == ["out.zarr"]
     with pytest.raises(StoreError, match="something is there already"):
-        create_store(empty.path, empty.plan, {}, {})
-    assert [path.name for path in empty.path.parent.iterdir()] == ["out.zarr"]
+        create_store(empty.storage, empty.plan, {}, {})
+    assert [path.name for path in Path(str(empty.storage)).parent.iterdir()] == ["out.zarr"]
 
 
 def test_leftovers_of_killed_writers_are_swept(copy: Store) -> None:
-    leftover = copy.path / "hessian" / "c" / "0" / "0.abc.partial"
+    leftover = Path(str(copy.storage)) / "hessian" / "c" / "0" / "0.abc.partial"
     leftover.write_bytes(b"half")
-    copy.sweep()
+    copy.storage.sweep()
     assert not leftover.exists()
 
 

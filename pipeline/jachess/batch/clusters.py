@@ -35,7 +35,9 @@ _CONFIG = {
 
 
 def n_workers(job: Job) -> int:
-    """How many local workers a job gets: as asked, or one for each core."""
+    """How many local workers a job gets: as asked, or one for each core; one if its places are in this process."""
+    if job.in_process:
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return job.workers or cores
 
@@ -74,13 +76,12 @@ def _connected(address: str) -> Client:
 
 
 def _local(job: Job, memory: int) -> LocalCluster:
+    local = {"host": "127.0.0.1", "n_workers": n_workers(job), "memory_limit": memory}
+    in_process = {"processes": False, "n_workers": 1, "memory_limit": 0}  # it has no end of its own to be killed at
     return LocalCluster(
-        n_workers=n_workers(job),
+        **(in_process if job.in_process else local),
         threads_per_worker=1,
-        processes=True,
-        host="127.0.0.1",
         dashboard_address="127.0.0.1:0",  # any free port, and seen from this machine alone
-        memory_limit=memory,
         silence_logs=logging.CRITICAL,
     )
 

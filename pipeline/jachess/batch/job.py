@@ -61,6 +61,12 @@ class Job:
         """Whether a quantity is a derivative of the error function."""
         return "hessian" in self.quantities or "gradient" in self.quantities
 
+    @property
+    def in_process(self) -> bool:
+        """Whether a place that it names is in the memory of this process, which its workers must share then."""
+        places = [self.out, self.targets or "", *(path for _, path in self.points)]
+        return any(place.startswith("memory://") for place in places)
+
     def identity(self) -> dict[str, Any]:
         """What the result depends on, besides the contents of network, points and targets."""
         return {
@@ -126,17 +132,20 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
     ]
     if given.get("cluster") and given.get("scheduler"):
         problems.append(f"{where}: 'cluster' and 'scheduler' exclude each other. Keep one.")
-    if problems:
-        raise JobError.of(problems)
     if isinstance(given.get("weights"), list):
         given["weights"] = tuple(given["weights"])
     if "memory" in given:
         given["memory"] = n_bytes(given["memory"])
-    return Job(
+    job = Job(
         points=tuple(points.items()) if isinstance(points, Mapping) else ((None, points),),
         quantities=tuple(name for name in QUANTITIES if name in compute),
         **given,
     )
+    if job.in_process and (job.cluster or job.scheduler):
+        problems.append(f"{where}: a cluster cannot see memory://, which is in this process. Choose another place.")
+    if problems:
+        raise JobError.of(problems)
+    return job
 
 
 def n_bytes(text: str) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +11,7 @@ from jachess.backprop.propagation import forward
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
+from jachess.batch.storage import Storage
 from jachess.errors import PlanError
 from jachess.network.graph import Network
 from jachess.network.head import Head
@@ -119,19 +118,18 @@ def disk_bytes(plan: Plan) -> int:
     return sum(spec.stored_bytes for name in plan.quantities for spec in QUANTITIES[name].arrays(plan))
 
 
-def check_disk(plan: Plan, out: Path, present: int = 0) -> None:
-    """Refuse a job whose result does not fit the disk.
+def check_disk(plan: Plan, storage: Storage, present: int = 0) -> None:
+    """Refuse a job whose result does not fit the place it goes to.
 
     Raises
     ------
     PlanError
         If less is free than is still to be written.
     """
-    folder = next(parent for parent in out.absolute().parents if parent.exists())
-    free, wanted = shutil.disk_usage(folder).free, disk_bytes(plan) - present
-    if wanted > free:
+    free, wanted = storage.free_bytes(), disk_bytes(plan) - present
+    if free is not None and wanted > free:
         raise PlanError(
-            f"{out}: the disk is too small (wanted {size(wanted)}; got {size(free)} free). Choose another place, "
+            f"{storage}: the disk is too small (wanted {size(wanted)}; got {size(free)} free). Choose another place, "
             "or store float32."
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +11,14 @@ from distributed import Client
 
 from jachess.batch.clusters import n_workers, workers
 from jachess.batch.job import Job
-from jachess.batch.lock import Lock
 from jachess.batch.plan import Plan
 from jachess.batch.planning import check_disk, disk_bytes, size, task_memory
 from jachess.batch.prepare import Prepared, axis_labels, prepare, versions
 from jachess.batch.progress import Progress
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.seal import agreement_of, seal
-from jachess.batch.store import Store, create_store, remove_leftovers
+from jachess.batch.storage import Storage, absolute, storage_of
+from jachess.batch.store import Store, create_store
 from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
 from jachess.batch.window import run_stage
 from jachess.checks.verdict import Verdict
@@ -36,15 +34,15 @@ class Outcome:
 
     Attributes
     ----------
-    path : Path
-        The store.
+    out : str
+        Path or URL of the store.
     verdict : Verdict
     n_blocks, n_computed : int
         Blocks of the job, and how many of them this run computed.
     seconds : float
     """
 
-    path: Path
+    out: str
     plan: Plan
     verdict: Verdict
     n_blocks: int
@@ -75,19 +73,19 @@ def run_job(job: Job) -> Outcome:
     IncompleteError
         If blocks are missing in the end; the same call resumes.
     """
-    started, path = time.monotonic(), Path(job.out)
-    fresh = not path.exists()
+    started, storage = time.monotonic(), storage_of(job.out)
     prepared = plan_job(job)
-    _check_folder(path)
-    with Lock(path):
-        remove_leftovers(path)
-        store = _open_or_create(prepared, path)
+    storage.check()
+    with storage.lock():
+        storage.remove_unfinished()
+        fresh = not storage.exists()
+        store = _create(prepared, storage) if fresh else _open(prepared, storage)
         prepared = replace(prepared, plan=store.plan)
         missing = COMPUTE.missing(store)
         total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
         if missing or READ_BACK.missing(store):
-            check_disk(store.plan, path, disk_bytes(store.plan) * (total - len(missing)) // total)
-            store.sweep()
+            check_disk(store.plan, storage, disk_bytes(store.plan) * (total - len(missing)) // total)
+            storage.sweep()
             store.update_attributes({"state": "running"})
             for name in {name for name, _ in missing}:  # what was read back of an older chunk proves nothing now
                 store.forget(QUANTITIES[name].read_back)
@@ -95,22 +93,13 @@ def run_job(job: Job) -> Outcome:
                 _compute(prepared, store)
             except JobError:  # no workers are to be had: refused, so nothing may be left behind
                 if fresh and len(COMPUTE.missing(store)) == total:
-                    shutil.rmtree(path)
+                    storage.remove()
                 raise
         if store.attributes["state"] == "running":
             verdict = seal(store, agreement_of(prepared.context()))
         else:
             verdict = Verdict.from_dict(store.attributes["verdict"])
-        return Outcome(path, store.plan, verdict, total, len(missing), time.monotonic() - started)
-
-
-def _check_folder(path: Path) -> None:
-    """The folder that the store goes to must be there and writable; it is not made by accident."""
-    parent = path.absolute().parent
-    if not parent.is_dir():
-        raise StoreError(f"{path}: its folder does not exist. Create it first: mkdir -p {parent}")
-    if not os.access(parent, os.W_OK):
-        raise StoreError(f"{path}: its folder cannot be written. Choose another place.")
+        return Outcome(str(storage), store.plan, verdict, total, len(missing), time.monotonic() - started)
 
 
 def _check_memory(job: Job, plan: Plan) -> int:
@@ -145,32 +134,34 @@ def _free_memory() -> int | None:
         return None
 
 
-def _open_or_create(prepared: Prepared, path: Path) -> Store:
+def _create(prepared: Prepared, storage: Storage) -> Store:
     plan = prepared.plan
-    if not path.exists():
-        check_disk(plan, path)
-        attributes = {
-            "title": "Derivatives of a neural network, computed by jachess",
-            "state": "running",
-            "job": _job_record(prepared.job),
-            "versions": versions(),
-            "created_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        return create_store(path, plan, attributes, axis_labels(plan, prepared.network))
-    store = Store(path)
-    differences = _differences(store.plan, plan)
+    check_disk(plan, storage)
+    attributes = {
+        "title": "Derivatives of a neural network, computed by jachess",
+        "state": "running",
+        "job": _job_record(prepared.job),
+        "versions": versions(),
+        "created_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    return create_store(storage, plan, attributes, axis_labels(plan, prepared.network))
+
+
+def _open(prepared: Prepared, storage: Storage) -> Store:
+    store = Store(storage)
+    differences = _differences(store.plan, prepared.plan)
     if differences:
         raise StoreError(
-            f"{path}: holds the result of another job (different: {'; '.join(differences)}). "
+            f"{storage}: holds the result of another job (different: {'; '.join(differences)}). "
             "Choose another place, or remove it."
         )
     return store
 
 
 def _job_record(job: Job) -> dict[str, Any]:
-    points = {name or "points": str(Path(path).absolute()) for name, path in job.points}
-    targets = None if job.targets is None else str(Path(job.targets).absolute())
-    return {**job.identity(), "network": str(Path(job.network).absolute()), "points": points, "targets": targets}
+    points = {name or "points": absolute(path) for name, path in job.points}
+    targets = None if job.targets is None else absolute(job.targets)
+    return {**job.identity(), "network": absolute(job.network), "points": points, "targets": targets}
 
 
 def _differences(stored: Plan, wanted: Plan) -> list[str]:
@@ -190,7 +181,7 @@ def _compute(prepared: Prepared, store: Store) -> None:
     failures: dict[Block, str] = {}
     for _ in range(REBUILDS):
         with workers(prepared.job, memory) as client:
-            client.register_plugin(WorkerContext(context, store.path.absolute()))
+            client.register_plugin(WorkerContext(context, absolute(str(store.storage))))
             lost = _stages(client, store, failures)
         if not lost:
             break
@@ -198,7 +189,7 @@ def _compute(prepared: Prepared, store: Store) -> None:
     if failures or missing:
         lines = [f"{name}, {QUANTITIES[name].label(store.plan, b)}: {text}" for (name, b), text in failures.items()]
         raise IncompleteError(
-            f"{store.path}: {len(missing) + len(failures)} blocks are missing. Repeat the command to go on.\n"
+            f"{store.storage}: {len(missing) + len(failures)} blocks are missing. Repeat the command to go on.\n"
             + "\n".join(lines[:10])
         )
 

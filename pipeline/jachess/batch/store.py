@@ -7,11 +7,7 @@ all that came before.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +16,11 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from jachess.batch.disk import sync, sync_one
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
 from jachess.batch.quantities.record import Receipts, Region, Write, computed_arrays
+from jachess.batch.storage import Storage, storage_of
+from jachess.batch.storage.strict import MissingChunk, Strict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 
@@ -35,27 +32,34 @@ _CONFIG = {"array.write_empty_chunks": True, "threading.max_workers": 1}
 class Store:
     """An open store.
 
+    Parameters
+    ----------
+    place : Storage, path or URL
+
     Attributes
     ----------
-    path : Path
+    storage : Storage
     plan : Plan
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Storage | str | Path) -> None:
         zarr.config.set(_CONFIG)
-        self.path = path
+        self.storage = storage = storage_of(place)
         try:
-            self._group = zarr.open_group(store=zarr.storage.LocalStore(path), mode="r+")
+            self._group = zarr.open_group(storage.zarr(), mode="r+", zarr_format=3)
             attributes = self.attributes
-        except (FileNotFoundError, ValueError, KeyError, OSError) as error:
-            raise StoreError(f"{path}: there is no jachess result here.") from error
+        except StoreError:
+            raise
+        except (ValueError, KeyError, OSError) as error:
+            raise StoreError(f"{storage}: there is no jachess result here.") from error
         if attributes.get("jachess_format") != FORMAT:
             raise StoreError(
-                f"{path}: not a jachess result of this version (wanted format {FORMAT}; "
+                f"{storage}: not a jachess result of this version (wanted format {FORMAT}; "
                 f"got {attributes.get('jachess_format', 'another kind of Zarr group')}). Choose another place."
             )
         self.plan = Plan.from_dict(attributes["plan"])
         self._arrays: dict[str, Any] = {}
+        self._strict: dict[str, Any] = {}
         self._specs = {spec.name: spec for name in self.plan.quantities for spec in QUANTITIES[name].arrays(self.plan)}
 
     @property
@@ -66,7 +70,7 @@ class Store:
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Change root attributes; they are on the disk when this returns. For the coordinator alone."""
         self._group = self._group.update_attributes(dict(changes))
-        sync([self.path / "zarr.json"])
+        self.storage.settle(["zarr.json"])
 
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
@@ -75,7 +79,7 @@ class Store:
                 array = self._group[name]
             except KeyError as error:
                 known = ", ".join(sorted(key for key, _ in self._group.arrays()))
-                raise StoreError(f"{self.path}: has no array '{name}' (wanted one of {known}).") from error
+                raise StoreError(f"{self.storage}: has no array '{name}' (wanted one of {known}).") from error
             assert isinstance(array, zarr.Array)
             assert array.config.write_empty_chunks
             self._arrays[name] = array
@@ -87,10 +91,10 @@ class Store:
 
     def write(self, writes: Iterable[Write]) -> None:
         """Write whole chunks, and wait until all of them are on the disk."""
-        sync(file for write in writes for file in self._put(*write))
+        self.storage.settle(key for write in writes for key in self._put(*write))
 
-    def _put(self, name: str, region: Region, data: Array) -> Iterator[Path]:
-        """Write whole chunks; their files."""
+    def _put(self, name: str, region: Region, data: Array) -> Iterator[str]:
+        """Write whole chunks; their keys."""
         spec = self._specs[name]
         for span, chunk, length in zip(region, spec.chunks, spec.shape, strict=True):
             assert span.start % chunk == 0
@@ -98,8 +102,7 @@ class Store:
         assert data.shape == tuple(span.stop - span.start for span in region)
         assert data.dtype == np.dtype(spec.dtype)
         self.array(name)[region] = np.ascontiguousarray(data)
-        spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, spec.chunks, strict=True))
-        yield from (self.chunk_file(name, indices) for indices in itertools.product(*spans))
+        yield from (chunk_key(name, indices) for indices in _chunks_of(spec, region))
 
     def read(self, name: str, region: Region) -> Array:
         """Read a part of a quantity's array, whose chunks must all be there and whole.
@@ -109,28 +112,28 @@ class Store:
         StoreError
             If a chunk is missing or damaged.
         """
-        spec = self._specs[name]
-        spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, spec.chunks, strict=True))
-        for indices in itertools.product(*spans):
-            if not self.is_whole(name, indices):
-                raise StoreError(f"{self.path}: chunk {indices} of '{name}' is missing or torn. Run the job again.")
+        if name not in self._strict:
+            place = self.storage.zarr() / name
+            self._strict[name] = zarr.open_array(
+                zarr.storage.StorePath(Strict(place.store), place.path), mode="r", zarr_format=3
+            )
         try:
-            return np.asarray(self.array(name)[region])
-        except ValueError as error:
+            return np.asarray(self._strict[name][region])
+        except StoreError:
+            raise
+        except (MissingChunk, ValueError) as error:
+            for indices in _chunks_of(self._specs[name], region):
+                if not self.is_whole(name, indices):
+                    raise StoreError(
+                        f"{self.storage}: chunk {indices} of '{name}' is missing or torn. Run the job again."
+                    ) from error
             raise StoreError(
-                f"{self.path}: a chunk of '{name}' is damaged ({error}). Find it with jachess status --checksums."
+                f"{self.storage}: a chunk of '{name}' is damaged ({error}). Find it with jachess status --checksums."
             ) from error
-
-    def chunk_file(self, name: str, indices: Sequence[int]) -> Path:
-        """The file of a chunk."""
-        return self.path.joinpath(name, "c", *map(str, indices))
 
     def is_whole(self, name: str, indices: Sequence[int]) -> bool:
         """Whether a chunk is there with its full size."""
-        try:
-            return self.chunk_file(name, indices).stat().st_size == self._specs[name].chunk_bytes
-        except OSError:
-            return False
+        return self.storage.size(chunk_key(name, indices)) == self._specs[name].chunk_bytes
 
     def done(self, quantity: str, receipts: Receipts = computed_arrays) -> Array:
         """Of which blocks (n_blocks,) of a quantity the chunks are there, each of full size: by default all of them."""
@@ -143,24 +146,18 @@ class Store:
 
     def forget(self, name: str) -> None:
         """Remove all chunks of an array. For the holder of the lock alone."""
-        shutil.rmtree(self.path / name / "c", ignore_errors=True)
+        self.storage.delete(f"{name}/c")
 
     def _whole_chunks(self, spec: ArraySpec) -> Array:
-        """Which chunks (the array's grid) are there with their full size, by one sweep through its folders."""
+        """Which chunks (the array's grid) are there with their full size, by one sweep."""
         found = np.zeros(spec.grid, bool)
-
-        def sweep(folder: Path, indices: tuple[int, ...]) -> None:
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
-                for entry in entries:
-                    if not entry.name.isdigit():
-                        continue
-                    here = (*indices, int(entry.name))
-                    if len(here) < len(spec.grid):
-                        sweep(Path(entry.path), here)
-                    elif all(i < n for i, n in zip(here, spec.grid, strict=True)):
-                        found[here] = entry.stat().st_size == spec.chunk_bytes
-
-        sweep(self.path / spec.name / "c", ())
+        for key, size in self.storage.sizes(f"{spec.name}/c"):
+            parts = key.split("/")
+            if size != spec.chunk_bytes or len(parts) != found.ndim or not all(part.isdecimal() for part in parts):
+                continue
+            indices = tuple(map(int, parts))
+            if all(i < n for i, n in zip(indices, spec.grid, strict=True)):
+                found[indices] = True
         return found
 
     def damaged_chunks(self) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -173,21 +170,24 @@ class Store:
                 )
                 try:
                     self.array(spec.name)[region]
+                except StoreError:
+                    raise
                 except ValueError:
                     yield spec.name, tuple(int(i) for i in indices)
-
-    def sweep(self) -> None:
-        """Remove what interrupted writes left behind. For the holder of the lock alone."""
-        for leftover in self.path.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
 
     def label(self, name: str) -> Array:
         """The labels of an axis, like ``layer_i``."""
         return np.asarray(self.array(name)[:])
 
 
-def create_store(path: Path, plan: Plan, attributes: Mapping[str, Any], labels: Mapping[str, Array]) -> Store:
-    """Create a store with all its metadata under a temporary name, and put it in place when it is whole.
+def create_store(
+    place: Storage | str | Path, plan: Plan, attributes: Mapping[str, Any], labels: Mapping[str, Array]
+) -> Store:
+    """Create a store with all its metadata; it is put in place whole.
+
+    Parameters
+    ----------
+    place : Storage, path or URL
 
     Raises
     ------
@@ -195,30 +195,28 @@ def create_store(path: Path, plan: Plan, attributes: Mapping[str, Any], labels: 
         If it cannot be written, or something is there already.
     """
     zarr.config.set(_CONFIG)
-    temporary = path.with_name(f"{path.name}.creating-{uuid.uuid4().hex}")
-    try:
-        if path.exists():
-            raise StoreError(f"{path}: something is there already. Choose another place.")
-        group = zarr.create_group(store=zarr.storage.LocalStore(temporary), zarr_format=3)
-        group.update_attributes({"jachess_format": FORMAT, "plan": plan.as_dict(), **attributes})
-        for name in plan.quantities:
-            for spec in QUANTITIES[name].arrays(plan):
-                _create_array(group, spec)
-        for name, values in labels.items():
-            _create_labels(group, name, values)
-        sync(file for file in temporary.rglob("*") if file.is_file())
-        temporary.rename(path)
-        sync_one(path.parent)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise StoreError(f"{path}: cannot be written ({error.strerror or error}). Choose another place.") from error
-    return Store(path)
+    files: dict[str, Any] = {}
+    group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=3)
+    group.update_attributes({"jachess_format": FORMAT, "plan": plan.as_dict(), **attributes})
+    for name in plan.quantities:
+        for spec in QUANTITIES[name].arrays(plan):
+            _create_array(group, spec)
+    for name, values in labels.items():
+        _create_labels(group, name, values)
+    storage = storage_of(place)
+    storage.create({key: content.to_bytes() for key, content in files.items()})
+    return Store(storage)
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove unfinished stores of killed runs. For the holder of the lock alone."""
-    for leftover in path.parent.glob(f"{path.name}.creating-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+def chunk_key(name: str, indices: Sequence[int]) -> str:
+    """The key of a chunk."""
+    return "/".join([name, "c", *map(str, indices)])
+
+
+def _chunks_of(spec: ArraySpec, region: Region) -> Iterator[tuple[int, ...]]:
+    """The chunks that a region touches."""
+    spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, spec.chunks, strict=True))
+    return itertools.product(*spans)
 
 
 def _create_array(group: Any, spec: ArraySpec) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,15 +27,19 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
 
     name = "jachess"
 
-    def __init__(self, context: Context, path: Path) -> None:
-        self.context, self.path = context, path
+    def __init__(self, context: Context, out: str) -> None:
+        self.context, self.out = context, out
         self.store: Store | None = None
         self.checks: dict[str, Callable[[Read, int], Array]] = {}
 
     def setup(self, worker: Any) -> None:
         """Open the store when the worker starts; let each worker use one core."""
-        threadpool_limits(1)
-        self.store = Store(self.path)
+        self.limits = threadpool_limits(1)
+        self.store = Store(self.out)
+
+    def teardown(self, worker: Any) -> None:
+        """The worker may be a guest in a process that has other work to do."""
+        self.limits.restore_original_limits()
 
     def check_of(self, quantity: str) -> Callable[[Read, int], Array]:
         """The check of a quantity's stored blocks, made once in each worker."""

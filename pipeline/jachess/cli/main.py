@@ -87,11 +87,14 @@ def _plan(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from jachess.batch.run import run_job
 
-    outcome = run_job(_job(options))
+    job = _job(options)
+    if job.in_process:
+        raise JobError("memory:// ends with this command. Choose a place that stays.")
+    outcome = run_job(job)
     plan, verdict = outcome.plan, outcome.verdict
     code = COMPLETE if verdict.passed else FAILED
     if options.json:
-        return _json(code, out=str(outcome.path), quantities=plan.quantities, points=plan.n_points,
+        return _json(code, out=outcome.out, quantities=plan.quantities, points=plan.n_points,
                      blocks=outcome.n_blocks, computed=outcome.n_computed, seconds=outcome.seconds,
                      verdict=verdict.as_dict())  # fmt: skip
     if outcome.n_computed:
@@ -101,12 +104,13 @@ def _run(options: argparse.Namespace) -> int:
     else:
         print("complete  nothing to do: this job is there already")
     _tell(verdict)
-    print(f"result    {outcome.path}")
-    print(f"next      jachess query {outcome.path}")
+    print(f"result    {outcome.out}")
+    print(f"next      jachess query {outcome.out}")
     return code
 
 
 def _status(options: argparse.Namespace) -> int:
+    from jachess.batch.store import chunk_key
     from jachess.result.open import Result
 
     result = Result.open(options.out)
@@ -136,8 +140,8 @@ def _status(options: argparse.Namespace) -> int:
     print(f"created   {attributes['created_time']}")
     if options.checksums:
         for name, indices in damaged:
-            file = result.store.chunk_file(name, indices)
-            print(f"damaged   {name}, chunk {indices}: remove {file} and run the job again")
+            place = result.store.storage.address(chunk_key(name, indices))
+            print(f"damaged   {name}, chunk {indices}: remove {place} and run the job again")
         print(f"checksums {'all right' if not damaged else f'{len(damaged)} chunks are damaged'}")
     return code
 
@@ -203,11 +207,13 @@ def _query(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from jachess.batch.storage import is_url
     from jachess.result.open import Result
     from jachess.result.report import report
 
     result = Result.open(options.out, memory=options.memory)
-    file = Path(options.output or result.path.with_suffix(".html"))
+    beside = Path(result.path).with_suffix(".html")
+    file = Path(options.output or (beside.name if is_url(result.path) else beside))
     if not file.absolute().parent.is_dir():
         raise InputError(f"{file}: its folder does not exist. Create it first: mkdir -p {file.absolute().parent}")
     page = report(result)

@@ -84,7 +84,8 @@ def dataset(store: Store, symmetric: Sequence[Source]) -> Any:
     InputError
         If xarray is not installed.
     """
-    found = _xarray().open_zarr(store.path, consolidated=False, chunks=None)
+    place = store.storage.zarr()
+    found = _xarray().open_zarr(place.store, group=place.path or None, consolidated=False, chunks=None)
     for source in symmetric:
         whole = found[source.name]
         found[source.name] = (whole.dims, dask_part(source), {**whole.attrs, "triangle": "both"})

@@ -10,6 +10,7 @@ from typing import Any
 from jachess.batch.job import n_bytes
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
+from jachess.batch.storage import storage_of
 from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
 from jachess.errors import IncompleteError, NetworkError, StoreError
@@ -48,13 +49,15 @@ class Result:
 
     @classmethod
     def open(cls, path: str | Path, *, memory: str = MEMORY) -> Result:
-        """Open the store at ``path``; StoreError if there is no result of jachess."""
-        return cls(Store(Path(path)), n_bytes(memory))
+        """Open the store at a path or URL; StoreError if there is no result of jachess."""
+        storage = storage_of(path)
+        storage.reach()
+        return cls(Store(storage), n_bytes(memory))
 
     @property
-    def path(self) -> Path:
-        """Where the result is."""
-        return self.store.path
+    def path(self) -> str:
+        """Where the result is: a path or URL."""
+        return str(self.store.storage)
 
     @property
     def plan(self) -> Plan:

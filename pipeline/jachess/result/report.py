@@ -6,6 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Callable, Collection, Iterator
+from pathlib import PurePath
 from typing import Any
 
 from jachess.batch.planning import disk_bytes, size
@@ -39,7 +40,7 @@ def report(result: Result) -> str:
     drawings = [(heading, caption, draw()) for heading, caption, draw in _sections(result, complete)]
     for resolution in RESOLUTIONS:
         figures = (_figure(heading, caption, drawing, resolution) for heading, caption, drawing in drawings)
-        page = "".join([HEAD.format(title=html.escape(result.path.name)), summary, *figures, TAIL])
+        page = "".join([HEAD.format(title=html.escape(PurePath(result.path).name)), summary, *figures, TAIL])
         if len(page.encode()) <= LARGEST:
             return page
     raise InputError(f"report: the page is larger than {LARGEST:,} bytes.")

@@ -72,6 +72,8 @@ class Source:
         plain = all(isinstance(each, slice) for each in indices)
         try:
             return np.asarray(self.array[tuple(indices)] if plain else self.array.oindex[tuple(indices)])
+        except StoreError:  # the object store does not answer
+            raise
         except ValueError as error:
             raise StoreError(
                 f"{self.name}: a chunk is damaged ({error}). Find it with jachess status --checksums."

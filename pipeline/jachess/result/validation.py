@@ -18,6 +18,7 @@ from jachess.batch.verdict import judge
 from jachess.checks.verdict import Verdict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
+from jachess.result.open import Result
 
 
 def validate(
@@ -27,9 +28,9 @@ def validate(
 
     Parameters
     ----------
-    path : path
+    path : path or URL
         The result.
-    network, points, targets : path, optional
+    network, points, targets : path or URL, optional
         Where those of the job are now, if they have moved.
 
     Returns
@@ -42,7 +43,7 @@ def validate(
     StoreError
         If the result is incomplete or damaged, or network, points or targets are not those of the job.
     """
-    store = Store(Path(path))
+    store = Result.open(path).store
     missing = {name: int((~store.done(name)).sum()) for name in store.plan.quantities}
     if any(missing.values()):
         lacking = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
@@ -63,7 +64,7 @@ def _prepared(store: Store, network: str | None, points: str | None, targets: st
             network=network or job["network"],
             points=named,
             quantities=tuple(job["quantities"]),
-            out=str(store.path),
+            out=str(store.storage),
             targets=targets or job["targets"],
             error=job["error"],
             dtype=job["dtype"],
@@ -79,7 +80,7 @@ def _prepared(store: Store, network: str | None, points: str | None, targets: st
     ]
     if changed:
         raise StoreError(
-            f"{store.path}: {' and '.join(changed)} changed since it was computed. "
+            f"{store.storage}: {' and '.join(changed)} changed since it was computed. "
             "Name the original files: --network, --points, --targets."
         )
     return prepared

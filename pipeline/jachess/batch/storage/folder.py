@@ -1,0 +1,164 @@
+"""A store in a local folder: files written under another name, put on the disk, and renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zarr
+
+from jachess.batch.disk import sync, sync_one
+from jachess.batch.storage.lock import Lock, Seen, holder_of
+from jachess.batch.storage.record import Storage
+from jachess.errors import StoreError
+
+
+class Folder(Storage):
+    """A folder of the local file system."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    def zarr(self) -> Any:
+        """Its chunks are written under another name and renamed, which `settle` makes lasting."""
+        return zarr.storage.StorePath(zarr.storage.LocalStore(self.path))
+
+    def open(self) -> BinaryIO:
+        """The file itself."""
+        return self.path.open("rb")
+
+    def exists(self) -> bool:
+        """Also if it is something else than a folder."""
+        return self.path.exists()
+
+    def reach(self) -> None:
+        """A folder needs no asking."""
+
+    def check(self) -> None:
+        """The folder that the store goes to must be there and writable; it is not made by accident."""
+        parent = self.path.absolute().parent
+        if not parent.is_dir():
+            raise StoreError(f"{self}: its folder does not exist. Create it first: mkdir -p {parent}")
+        if not os.access(parent, os.W_OK):
+            raise StoreError(f"{self}: its folder cannot be written. Choose another place.")
+
+    def free_bytes(self) -> int | None:
+        """Of the disk."""
+        return shutil.disk_usage(next(p for p in self.path.absolute().parents if p.exists())).free
+
+    def create(self, files: Mapping[str, bytes]) -> None:
+        """Written under a temporary name, put on the disk, and renamed when it is whole."""
+        temporary = self.path.with_name(f"{self.path.name}.creating-{uuid.uuid4().hex}")
+        try:
+            if self.path.exists():
+                raise StoreError(f"{self}: something is there already. Choose another place.")
+            for key, content in files.items():
+                file = temporary / key
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content)
+            sync(temporary / key for key in files)
+            temporary.rename(self.path)
+            sync_one(self.path.parent)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise StoreError(f"{self}: cannot be written ({error.strerror or error}). Choose another place.") from error
+
+    def settle(self, keys: Iterable[str]) -> None:
+        """Files, and the folders that name them, go to the disk."""
+        sync(self.path / key for key in keys)
+
+    def size(self, key: str) -> int | None:
+        """Of the file."""
+        try:
+            return (self.path / key).stat().st_size
+        except OSError:
+            return None
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """One sweep through the folders."""
+        return _sweep(str(self.path / prefix), "")
+
+    def delete(self, prefix: str) -> None:
+        """The folder of that name."""
+        shutil.rmtree(self.path / prefix, ignore_errors=True)
+
+    def remove(self) -> None:
+        """The folder and all in it."""
+        shutil.rmtree(self.path)
+
+    def remove_unfinished(self) -> None:
+        """Those under temporary names."""
+        for leftover in self.path.parent.glob(f"{self.path.name}.creating-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Files that were not renamed any more."""
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def lock(self) -> Lock:
+        """A file beside the folder."""
+        return FileLock(self.path)
+
+
+class FileLock(Lock):
+    """A lock file beside a folder; its time of change is the last sign of life."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__(str(store))
+        self.path = store.with_name(store.name + ".lock")
+
+    def _create(self) -> bool:
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}). Choose another place.") from error
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(self._text())
+        return True
+
+    def _look(self) -> Seen | None:
+        try:
+            text, changed = self.path.read_bytes(), self.path.stat().st_mtime
+        except FileNotFoundError:
+            return None
+        return Seen(holder_of(text), time.time() - changed, text)
+
+    def _take_over(self, seen: Seen) -> bool:
+        """Rename it: one contender alone can, and if it was no longer the dead one's, it goes back."""
+        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
+            if aside.read_bytes() != seen.version:
+                with contextlib.suppress(FileExistsError):
+                    os.link(aside, self.path)
+            aside.unlink()
+        return False
+
+    def _beat(self) -> None:
+        with contextlib.suppress(OSError):
+            os.utime(self.path)
+
+    def _release(self) -> None:
+        with contextlib.suppress(OSError):
+            if self.path.read_bytes() == self._text():
+                self.path.unlink()
+
+
+def _sweep(folder: str, before: str) -> Iterator[tuple[str, int]]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _sweep(entry.path, f"{before}{entry.name}/")
+                continue
+            with contextlib.suppress(FileNotFoundError):  # a writer has renamed it meanwhile
+                yield before + entry.name, entry.stat().st_size
