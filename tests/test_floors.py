@@ -17,14 +17,15 @@ PLACES = {
         "batch/storage/bucket.py",
         "batch/storage/folder.py",
         "batch/storage/strict.py",
-        "batch/zarr_source.py",
+        "batch/tables/bounded_codecs.py",
+        "batch/tables/zarr_arrays.py",
         "result/scratch.py",
     },
     "obstore": {"batch/storage/bucket.py", "batch/storage/bucket_lock.py", "batch/storage/obstore_errors.py"},
     "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/run.py", "batch/window.py"},
     "dask": {"batch/clusters.py", "jobs.py", "result/lazy.py"},
     "xarray": {"result/lazy.py"},
-    "pyarrow": {"batch/tables.py"},
+    "pyarrow": {"batch/tables/files.py"},
     "yaml": {"batch/job.py", "batch/clusters.py", "cli/main.py"},
 }
 

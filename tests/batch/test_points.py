@@ -77,7 +77,7 @@ def test_any_kind_of_file_gives_the_same_rows(table: Table, start: int, stop: in
         ("a.npy", b"", "cannot be read"),
         ("a.npy", b"\x93NUMPY\x01\x00garbage", "cannot be read"),
         ("a.npz", b"PK garbage", "cannot be read"),
-        ("a.csv", b"1,2,3\n1,2\n", "rows 0 to 2 cannot be read"),
+        ("a.csv", b"1,2,3\n1,2\n", "cannot be read"),
         ("a.csv", b"one,two\nthree,four\n", "cannot be read"),
         ("a.parquet", b"PAR1garbage", "cannot be read"),
         ("a.txt", b"1 2 3", "not a file of points"),

@@ -35,6 +35,8 @@ class Plan:
         Of network, points and targets.
     identity : mapping
         `Job.identity`.
+    points_memory : int
+        Bytes that a worker keeps of the files of points, and needs to read them.
     """
 
     quantities: tuple[str, ...]
@@ -58,6 +60,7 @@ class Plan:
     notes: tuple[str, ...]
     fingerprints: Mapping[str, str | None]
     identity: Mapping[str, Any]
+    points_memory: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""

@@ -39,6 +39,7 @@ def make_plan(
     n_points: int,
     fingerprints: Mapping[str, str | None],
     default_memory: int | None = None,
+    points_memory: int = 0,
 ) -> Plan:
     """Cut a job into blocks that fit the memory of a worker.
 
@@ -77,6 +78,7 @@ def make_plan(
         notes=network.notes,
         fingerprints=dict(fingerprints),
         identity=job.identity(),
+        points_memory=points_memory,
     )
     return _fitted(plan, job.memory or DEFAULT_MEMORY)
 
@@ -92,7 +94,7 @@ def _value_width(network: Network) -> int:
 
 def task_memory(plan: Plan) -> int:
     """Bytes that a worker needs at most."""
-    return WORKER_BASE + max(QUANTITIES[name].memory(plan) for name in plan.quantities)
+    return WORKER_BASE + plan.points_memory + max(QUANTITIES[name].memory(plan) for name in plan.quantities)
 
 
 def _fitted(plan: Plan, memory: int) -> Plan:

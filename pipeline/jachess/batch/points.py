@@ -25,10 +25,10 @@ class PointSource:
 
     Attributes
     ----------
-    inputs : tuple of (Input, path)
+    inputs : tuple of (Input, path or URL)
         One for each input of the network, in its order.
     targets : str or None
-        Path of the targets.
+        Path or URL of the targets.
     count : int
         N, the number of points.
     """
@@ -54,6 +54,11 @@ class PointSource:
                 else _table(self.targets, "targets").read(first, last)
             )
             yield self.points(first, last), targets
+
+    def memory(self) -> int:
+        """Bytes that a process keeps of the files, and needs to read them."""
+        named = [(path, i.name) for i, path in self.inputs] + ([(self.targets, "targets")] if self.targets else [])
+        return sum(_table(path, name).memory for path, name in named)
 
     def fingerprint(self) -> dict[str, str | None]:
         """SHA-256 of the points and of the targets, as numbers: the kind of file does not matter."""

@@ -59,7 +59,7 @@ def prepare(job: Job) -> Prepared:
     if problems:
         raise InputError.of(problems)
     fingerprints = {"network": network.fingerprint(), **source.fingerprint()}
-    plan = make_plan(job, network, head, source.count, fingerprints)
+    plan = make_plan(job, network, head, source.count, fingerprints, points_memory=source.memory())
     return Prepared(job, network, head, source, plan)
 
 
