@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks import contender, job
+from benchmarks import contender, job, other_checkers
 from benchmarks.cases import HESSIANS, JACOBIANS, Case
 from benchmarks.contender import Contender
 from benchmarks.kernels import measure
@@ -63,3 +63,10 @@ def test_many_trivial_blocks(tmp_path: Path) -> None:
     cost = measure_scheduling(300, workers=1, folder=tmp_path)
     assert cost.cpu_seconds > 0
     assert len(cost.lines()) == 3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("case", other_checkers.CASES, ids=lambda case: case.name)
+def test_our_side_of_the_comparison_of_checkers(case: other_checkers.Case, dtype: str) -> None:
+    answer = other_checkers.ask_jachess(case.draw(0, dtype))
+    assert answer in case.answers or (dtype, answer) == ("float32", other_checkers.NOTHING)

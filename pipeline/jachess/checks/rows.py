@@ -18,8 +18,8 @@ from jachess.checks.look import RIGHT, SUSPECT, VISIBLE, WRONG, Look
 from jachess.checks.probes import Probe
 from jachess.network.graph import Array
 
-AIM = 0.005
-"""Error of a typical element that should be seen; one of 1 % is then far outside of its tolerance."""
+AIM = 0.0025
+"""Error of a typical element that should be seen; one of 1 % in an element that is not small is then outside of it."""
 MOST_PARTS = 64
 
 
@@ -87,6 +87,9 @@ class Rows:
         state, tolerance, residual = found.state, np.zeros_like(found.tolerance), found.residual
         for which in np.array_split(self.random.permutation(len(scale)), n_parts):
             seen = self.along(scale, which)
+            if (coarse & (seen.tolerance > AIM * found.element)).any():
+                again = self.along(scale, which)  # new directions may miss a kink
+                seen = seen.updated(again, again.doubtful() | (again.tolerance < seen.tolerance))
             if seen.doubtful().any():
                 self.suspects.append(which)
             state = np.where(seen.doubtful(), WRONG, state)
