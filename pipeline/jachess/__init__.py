@@ -2,7 +2,14 @@
 
 from importlib.metadata import version
 
-from jachess.backprop.interface import gradient, hessian, hessian_vector_product, jacobian
+from jachess.backprop.interface import (
+    gradient,
+    hessian,
+    hessian_vector_product,
+    input_hessian,
+    jacobian,
+    weight_jacobian,
+)
 from jachess.checks.interface import check_hessian, check_jacobian
 from jachess.errors import IncompleteError, InputError, JachessError
 from jachess.jobs import dask_jacobian, open_result, plan, run
@@ -20,9 +27,11 @@ __all__ = [
     "gradient",
     "hessian",
     "hessian_vector_product",
+    "input_hessian",
     "jacobian",
     "open_result",
     "plan",
     "read_network",
     "run",
+    "weight_jacobian",
 ]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import jachess
 from jachess.backprop.propagation import outputs
+from jachess.errors import InputError
 from jachess.network.graph import Array
 from jachess.network.head import error_head
 from tests.networks import CASES, Case
@@ -81,6 +82,59 @@ def test_hessian_against_differences_of_the_gradient(case: Case) -> None:
         )
         rows.append((right - left) / (2 * step))
     close(jachess.hessian(case.network, case.points[0], case.targets, error=case.error), np.stack(rows), 1e-7)
+
+
+@cases
+def test_weight_jacobian_against_differences(case: Case) -> None:
+    step = 1e-5
+    columns = [
+        (
+            outputs(case.network, case.points, case.network.w + v)
+            - outputs(case.network, case.points, case.network.w - v)
+        )
+        / (2 * step)
+        for v in step * np.eye(case.network.n_weights)
+    ]
+    close(jachess.weight_jacobian(case.network, case.points[0]), np.stack(columns, axis=-1), 1e-7)
+
+
+@cases
+def test_outer_product_form_is_that_of_the_weight_jacobian(case: Case) -> None:
+    """Σ_n Jᵀ A J with the Jacobian of what E starts from, by all blocks, and by products with unit vectors."""
+    head = error_head(case.network, case.error)
+    rows = jachess.weight_jacobian(head.network, case.points[0])
+    a, n_outputs = outputs(head.network, case.points), head.network.n_outputs
+    identity = np.broadcast_to(np.eye(n_outputs)[:, None], (n_outputs, len(a), n_outputs))
+    curvature = head.error.response(a, head.targets(case.targets), identity)
+    expected = np.einsum("nki,lnk,nlj->ij", rows, curvature, rows)
+    arguments = (case.network, case.points[0], case.targets)
+    whole = jachess.hessian(*arguments, error=case.error, outer_product=True)
+    close(whole, expected, 1e-13)
+    assert (whole == whole.T).all()
+    part = jachess.hessian(*arguments, error=case.error, outer_product=True, rows=slice(3, 17))
+    close(part, expected[3:17], 1e-13)
+    unit_vectors = np.eye(case.network.n_weights)
+    products = jachess.hessian_vector_product(*arguments, unit_vectors, error=case.error, outer_product=True)
+    close(products, expected, 1e-13)
+
+
+@cases
+def test_input_hessian_against_differences_of_the_jacobian(case: Case) -> None:
+    x, step = case.points[0], 1e-5
+    columns = [
+        (jachess.jacobian(case.network, x + v) - jachess.jacobian(case.network, x - v)) / (2 * step)
+        for v in step * np.eye(x.shape[1])
+    ]
+    found, scale = jachess.input_hessian(case.network, x), np.abs(jachess.jacobian(case.network, x)).max()
+    np.testing.assert_allclose(found, np.stack(columns, axis=-1), atol=1e-7 * max(np.abs(found).max(), scale))
+    assert (found == found.swapaxes(2, 3)).all()
+    np.testing.assert_array_equal(jachess.input_hessian(case.network, x, outputs=[2, 0]), found[:, [2, 0]])
+
+
+def test_second_derivatives_of_outputs_that_are_not_there_are_refused() -> None:
+    for absent in ([], [3], [-1]):
+        with pytest.raises(InputError, match="0 to 2"):
+            jachess.input_hessian(CASES[0].network, CASES[0].points[0], outputs=absent)
 
 
 @settings(max_examples=60, deadline=None)

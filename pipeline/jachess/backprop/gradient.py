@@ -10,6 +10,7 @@ from jachess.backprop.diagonal import Tangent, dense
 from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents
 from jachess.network.graph import Array
 from jachess.network.head import Head
+from jachess.network.paths import descendants
 from jachess.network.weight_vector import pack
 
 
@@ -30,11 +31,25 @@ def gradient(head: Head, chunks: Chunks, w: Array | None = None) -> Array:
     return total
 
 
-def gradient_at(head: Head, state: State, targets: Array) -> Array:
-    """∂E/∂w (W,) of the points whose values are known; ``targets`` (n, K)."""
+def gradient_at(head: Head, state: State, targets: Array, through: State | None = None) -> Array:
+    """∂E/∂w (W,) of the points whose values are known; ``targets`` (n, K).
+
+    The outputs' errors go back ``through`` the same state, or through another one of these points.
+    """
     names = [weight.name for weight in head.network.weights]
     delta = output_errors(head, state, targets)
-    return pack(head.network, pull_cotangents(head.network, state, delta, names))
+    return pack(head.network, pull_cotangents(head.network, through or state, delta, names))
+
+
+def errors_on_the_way(head: Head, state: State, targets: Array) -> dict[str, Array]:
+    """δ of every value that depends on weights, through which curvature adds to second derivatives.
+
+    None in the outer-product form, which is what they are if the network were linear in its weights.
+    """
+    if head.outer_product:
+        return {}
+    wanted = descendants(head.network, [weight.name for weight in head.network.weights])
+    return pull_cotangents(head.network, state, output_errors(head, state, targets), wanted)
 
 
 def output_errors(head: Head, state: State, targets: Array) -> dict[str, Array]:

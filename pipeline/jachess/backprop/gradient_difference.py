@@ -63,7 +63,10 @@ class GradientDifference:
 def difference_of_gradient(
     head: Head, chunks: Chunks, direction: Array, random: np.random.Generator, step: float = STEP
 ) -> GradientDifference:
-    """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points."""
+    """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points.
+
+    In the outer-product form only the outputs' errors move with the weights; they go back through the network as it is.
+    """
     n_weights = head.network.n_weights
     sums = [_Sums(n_weights, step * factor) for factor in SMALLER]
     excluded, slope, n_excluded, n_points = np.zeros(n_weights), 0.0, 0, 0
@@ -106,10 +109,13 @@ class _Sums:
         if not smooth.all():
             points, targets = tuple(array[smooth] for array in points), targets[smooth]
             states = [forward(network, points, network.w + k * move) for k in OFFSETS]
-        states.append(forward(network, points, disturb=disturbance(random)))
+        middle = forward(network, points) if head.outer_product else None
+        disturbed = forward(network, points, disturb=disturbance(random))
+        states.append(disturbed)
         for number in range(len(states)):
             state = states.pop(0)  # each has its derivatives once it is asked for them: not all at the same time
-            self.gradients[number] += gradient_at(head, state, targets)
+            through = state if state is disturbed else middle
+            self.gradients[number] += gradient_at(head, state, targets, through)
             self.errors[number] += head.error.value(state.outputs(network), targets).sum()
         return smooth
 

@@ -12,6 +12,9 @@ R and G of all units j at once come from one pass forward (`push_tangents`) and 
 (`pull_tangents_of_cotangents`); the sums over points are matrix products. Where the columns' layer comes before the
 rows', the block is the transpose of the other. Rows and columns of weights that enter in another way are
 Hessian-vector products with unit vectors.
+
+The outer-product form (Gauss-Newton, Levenberg-Marquardt) Σ_n Jᵀ A J, J the derivatives of the outputs with respect to
+the weights, is the same sum without what the network's own curvature adds: R by linear passes, and no term in δ.
 """
 
 from __future__ import annotations
@@ -21,14 +24,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from jachess.backprop.diagonal import Diagonal, Tangent
-from jachess.backprop.gradient import output_errors, output_responses
+from jachess.backprop.gradient import errors_on_the_way, output_responses
 from jachess.backprop.propagation import (
     Chunks,
     Points,
     State,
     forward,
     points_last,
-    pull_cotangents,
     pull_tangents_of_cotangents,
     push_tangents,
 )
@@ -38,7 +40,6 @@ from jachess.backprop.tiling import make_tiles, overlap
 from jachess.network.graph import Array, Weight
 from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
-from jachess.network.paths import descendants
 
 PERTURBED = 1 << 22
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
@@ -110,9 +111,7 @@ class Perturbations:
     def __init__(self, head: Head, points: Points, targets: Array) -> None:
         self.head, self.targets = head, np.asfortranarray(targets, dtype=head.network.w.dtype)
         self.state: State = forward(head.network, points_last(points))
-        names = [weight.name for weight in head.network.weights]
-        start = output_errors(head, self.state, self.targets)
-        self.delta = pull_cotangents(head.network, self.state, start, descendants(head.network, names))
+        self.delta = errors_on_the_way(head, self.state, self.targets)
         self._inputs: dict[tuple[tuple[str, int], ...], Array] = {}
 
     def add_to(self, tiles: Sequence[Tile], *, first: bool) -> None:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from jachess.backprop import gradient as _gradient
+from jachess.backprop.arguments import cast, fit_points, floating, prepare, span
 from jachess.backprop.hessian import hessian_block
+from jachess.backprop.input_hessian import input_hessians
 from jachess.backprop.jacobian import JacobianKernel
-from jachess.backprop.parallel import for_all, n_cores, on_all_cores
-from jachess.backprop.propagation import Chunks, Points
+from jachess.backprop.parallel import for_all, map_all, n_cores, on_all_cores
+from jachess.backprop.propagation import Points
 from jachess.backprop.r_operator import hessian_vector_products
+from jachess.backprop.weight_jacobian import weight_jacobian_rows
 from jachess.backprop.whole import whole_hessian
-from jachess.errors import InputError, PointsError
+from jachess.errors import InputError
 from jachess.network.graph import Array, Network
-from jachess.network.head import Head, error_head
-
-FLOAT64 = np.dtype(np.float64)
-POINTS_AT_ONCE = 512
-"""Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
 
 
 @on_all_cores
@@ -58,7 +55,7 @@ def jacobian(
     PointsError
         If the points do not fit the network.
     """
-    arrays, kind = fit_points(net, points), _floating(dtype)
+    arrays, kind = fit_points(net, points), floating(dtype)
     kernel = JacobianKernel(net.astype(kind), method=method, rows=rows)
     result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
     step = max(kernel.points_at_once, -(-len(result) // (8 * n_cores())))
@@ -66,7 +63,7 @@ def jacobian(
 
     def fill(start: int) -> None:
         part = slice(start, start + step)
-        kernel.fill(_cast(tuple(array[part] for array in arrays), kind), result[part])
+        kernel.fill(cast(tuple(array[part] for array in arrays), kind), result[part])
 
     for_all(fill, range(0, len(result), step))
     return result
@@ -93,7 +90,7 @@ def gradient(net: Network, points: ArrayLike | Sequence[ArrayLike], targets: Arr
     PointsError, JobError
         If points or targets do not fit the network or the error function.
     """
-    head, chunks = _prepare(net, points, targets, error)
+    head, chunks = prepare(net, points, targets, error)
     return _gradient.gradient(head, chunks)
 
 
@@ -106,6 +103,7 @@ def hessian(
     error: str,
     rows: slice | None = None,
     columns: slice | None = None,
+    outer_product: bool = False,
     dtype: DTypeLike | None = None,
 ) -> Array:
     """Exact Hessian ∂²E/∂w_i∂w_j of the error summed over all points (8.36, 8.37), or a block of it.
@@ -116,6 +114,9 @@ def hessian(
         As for `gradient`.
     rows, columns : slice, optional
         Ranges of the weight vector; all by default.
+    outer_product : bool
+        Its outer-product (Gauss-Newton) form Σ_n Jᵀ A J instead, with J the derivatives of the outputs with respect to
+        the weights, and A those of E_n, twice, with respect to the outputs.
     dtype : {float64, float32}, optional
         In which all is computed; float64 by default.
 
@@ -128,11 +129,11 @@ def hessian(
     PointsError, JobError
         If points or targets do not fit the network or the error function.
     """
-    kind = _floating(dtype)
-    head, chunks = _prepare(net, points, targets, error, kind)
+    kind = floating(dtype)
+    head, chunks = prepare(net, points, targets, error, kind, outer_product=outer_product)
     if rows is None and columns is None:
         return whole_hessian(head, list(chunks()))
-    down, across = _span(rows, net.n_weights, "rows"), _span(columns, net.n_weights, "columns")
+    down, across = span(rows, net.n_weights, "rows"), span(columns, net.n_weights, "columns")
     result = np.empty((down.stop - down.start, across.stop - across.start), kind)
     height = max(64, -(-len(result) // (4 * n_cores())))
 
@@ -146,7 +147,13 @@ def hessian(
 
 @on_all_cores
 def hessian_vector_product(
-    net: Network, points: ArrayLike | Sequence[ArrayLike], targets: ArrayLike, v: ArrayLike, *, error: str
+    net: Network,
+    points: ArrayLike | Sequence[ArrayLike],
+    targets: ArrayLike,
+    v: ArrayLike,
+    *,
+    error: str,
+    outer_product: bool = False,
 ) -> Array:
     """Products H v by the R-operator, without the Hessian.
 
@@ -155,6 +162,8 @@ def hessian_vector_product(
     net, points, targets, error
         As for `gradient`.
     v : array (W,) or (W, R)
+    outer_product : bool
+        With the outer-product form instead, as for `hessian`.
 
     Returns
     -------
@@ -165,7 +174,7 @@ def hessian_vector_product(
     InputError
         If v does not have W rows.
     """
-    head, chunks = _prepare(net, points, targets, error)
+    head, chunks = prepare(net, points, targets, error, outer_product=outer_product)
     vectors = np.asarray(v, dtype=np.float64)
     if vectors.ndim not in (1, 2) or vectors.shape[0] != net.n_weights:
         raise InputError(f"v: wrong shape (wanted ({net.n_weights},) or ({net.n_weights}, R); got {vectors.shape}).")
@@ -173,72 +182,70 @@ def hessian_vector_product(
     return products.T.reshape(vectors.shape)
 
 
-def fit_points(net: Network, points: ArrayLike | Sequence[ArrayLike]) -> Points:
-    """The points as one array (N, *shape) for each input of the network.
+@on_all_cores
+def weight_jacobian(net: Network, points: ArrayLike | Sequence[ArrayLike], *, dtype: DTypeLike | None = None) -> Array:
+    """Derivatives ∂y_k/∂w of every point's outputs with respect to the weights.
+
+    Parameters
+    ----------
+    net, points
+        As for `jacobian`.
+    dtype : {float64, float32}, optional
+        In which all is computed; float64 by default.
+
+    Returns
+    -------
+    array (N, K, W)
 
     Raises
     ------
     PointsError
-        If they do not fit.
+        If the points do not fit the network.
     """
-    given = list(points) if isinstance(points, list | tuple) and len(net.inputs) > 1 else [points]
-    if len(given) != len(net.inputs):
-        names = ", ".join(i.name for i in net.inputs)
-        raise PointsError(f"points: one array is needed for each input (wanted {names}; got {len(given)} arrays).")
-    arrays = []
-    for which, thing in zip(net.inputs, given, strict=True):
-        array = np.asarray(thing)
-        dtype = np.float64 if which.dtype.startswith("float") else np.dtype(which.dtype)
-        if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.dtype(dtype).kind != "f"):
-            raise PointsError(f"points: input '{which.name}' holds {which.dtype} (got {array.dtype}).")
-        if array.ndim == 0 or array.size != len(array) * int(np.prod(which.shape)):
-            raise PointsError(
-                f"points: input '{which.name}' has the wrong shape (wanted (N, {', '.join(map(str, which.shape))}); "
-                f"got {array.shape})."
-            )
-        if not np.isfinite(array).all():
-            raise PointsError(f"points: input '{which.name}' holds NaN or infinity. Remove those points.")
-        arrays.append(np.ascontiguousarray(array, dtype=dtype).reshape(-1, *which.shape))
-    if len({len(array) for array in arrays}) != 1 or not len(arrays[0]):
-        counts = ", ".join(str(len(array)) for array in arrays)
-        raise PointsError(f"points: every input needs the same number of points, at least one (got {counts}).")
-    return tuple(arrays)
+    kind = floating(dtype)
+    arrays, network = cast(fit_points(net, points), kind), net.astype(kind)
+    return np.concatenate(list(map_all(lambda part: weight_jacobian_rows(network, part), _shares(arrays))))
 
 
-def _prepare(
+@on_all_cores
+def input_hessian(
     net: Network,
     points: ArrayLike | Sequence[ArrayLike],
-    targets: ArrayLike,
-    error: str,
-    dtype: np.dtype[Any] = FLOAT64,
-) -> tuple[Head, Chunks]:
-    head = error_head(net.astype(dtype), error)
-    arrays, t = fit_points(net, points), np.asarray(targets)
-    if t.ndim == 0 or len(t) != len(arrays[0]):
-        raise PointsError(f"targets: wrong number (wanted {len(arrays[0])}, one a point; got shape {t.shape}).")
-    prepared, arrays = head.targets(t), _cast(arrays, dtype)
+    *,
+    outputs: Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+) -> Array:
+    """Second derivatives ∂²y_k/∂x_i∂x_j of every point's outputs with respect to its inputs.
 
-    def chunks() -> list[tuple[Points, Array]]:
-        starts = range(0, len(prepared), POINTS_AT_ONCE)
-        parts = [slice(start, start + POINTS_AT_ONCE) for start in starts]
-        return [(tuple(array[part] for array in arrays), prepared[part]) for part in parts]
+    Parameters
+    ----------
+    net, points
+        As for `jacobian`.
+    outputs : sequence of int, optional
+        The outputs k to differentiate; all by default.
+    dtype : {float64, float32}, optional
+        In which all is computed; float64 by default.
 
-    return head, chunks
+    Returns
+    -------
+    array (N, outputs, D, D)
+
+    Raises
+    ------
+    PointsError
+        If the points do not fit the network.
+    InputError
+        If there are no such outputs.
+    """
+    chosen = list(range(net.n_outputs) if outputs is None else outputs)
+    if not chosen or not all(0 <= k < net.n_outputs for k in chosen):
+        raise InputError(f"outputs: there are no such outputs (wanted some of 0 to {net.n_outputs - 1}; got {chosen}).")
+    kind = floating(dtype)
+    arrays, network = cast(fit_points(net, points), kind), net.astype(kind)
+    return np.concatenate(list(map_all(lambda part: input_hessians(network, part, chosen), _shares(arrays))))
 
 
-def _floating(dtype: DTypeLike | None) -> np.dtype[Any]:
-    found = np.dtype(dtype or np.float64)
-    if found not in (np.float64, np.float32):
-        raise InputError(f"dtype: derivatives are computed in float64 or float32 (got {found}). Convert the result.")
-    return found
-
-
-def _cast(points: Points, dtype: np.dtype[Any]) -> Points:
-    return tuple(array.astype(dtype, copy=False) if array.dtype.kind == "f" else array for array in points)
-
-
-def _span(part: slice | None, length: int, name: str) -> slice:
-    start, stop, step = (part or slice(None)).indices(length)
-    if step != 1:
-        raise InputError(f"{name}: only ranges of neighbouring weights make a block (wanted step 1; got {step}).")
-    return slice(start, max(start, stop))
+def _shares(arrays: Points) -> list[Points]:
+    """The points in pieces for the cores."""
+    step = -(-len(arrays[0]) // (2 * n_cores()))
+    return [tuple(array[start : start + step] for array in arrays) for start in range(0, len(arrays[0]), step)]

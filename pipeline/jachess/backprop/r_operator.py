@@ -6,18 +6,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from jachess.backprop.gradient import output_errors, output_responses
+from jachess.backprop.gradient import errors_on_the_way, output_responses
 from jachess.backprop.propagation import (
     Chunks,
     State,
     forward,
-    pull_cotangents,
     pull_tangents_of_cotangents,
     push_tangents,
 )
 from jachess.network.graph import Array
 from jachess.network.head import Head
-from jachess.network.paths import descendants
 from jachess.network.weight_vector import pack, unpack
 
 ELEMENTS = 1 << 22
@@ -25,7 +23,7 @@ ELEMENTS = 1 << 22
 
 
 def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array) -> Array:
-    """H v for each row v of ``vectors`` (R, W): an array (R, W)."""
+    """H v for each row v of ``vectors`` (R, W), in the head's form: an array (R, W)."""
     return perturbed_gradients(head, chunks, unpack(head.network, vectors))
 
 
@@ -36,7 +34,7 @@ def perturbed_gradients(head: Head, chunks: Chunks, seeds: Mapping[str, Array]) 
     names = [weight.name for weight in network.weights]
     for points, targets in chunks():
         state, prepared = forward(network, points), head.targets(targets)
-        delta = pull_cotangents(network, state, output_errors(head, state, prepared), descendants(network, names))
+        delta = errors_on_the_way(head, state, prepared)
         group = rows_at_once(state)
         for start in range(0, n_rows, group):
             rows = slice(start, min(start + group, n_rows))

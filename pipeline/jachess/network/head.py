@@ -28,11 +28,22 @@ _ADVICE = "Let the network end in its last pre-activations, or use sum-of-square
 
 @dataclass(frozen=True)
 class Head:
-    """A network that ends in the pre-activations an error function starts from, and that error function."""
+    """A network that ends in the pre-activations an error function starts from, and that error function.
+
+    Attributes
+    ----------
+    network : Network
+    error : ErrorFunction
+    reading : str
+        How E reads the outputs, for people.
+    outer_product : bool
+        Second derivatives are of the outer-product form Σ_n Jᵀ A J: those of E, but not the network's own.
+    """
 
     network: Network
     error: ErrorFunction
     reading: str
+    outer_product: bool = False
 
     def targets(self, targets: Array) -> Array:
         """Targets as (n, K)."""
