@@ -20,7 +20,7 @@ from jachess.errors import JobError
 QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
 """All quantities, in the order in which they are computed."""
 
-_PATHS = ("network", "targets", "out", "cluster")
+_PATHS = ("network", "targets", "out", "cluster", "confine")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _LARGEST_FILE = 1 << 20
 
@@ -55,6 +55,7 @@ class Job:
     input: str | None = None
     output: str | None = None
     method: str = "auto"
+    confine: str | None = None
 
     @property
     def needs_error(self) -> bool:

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import scipy
 
+from jachess.batch.confine import check_confined
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, open_points
 from jachess.batch.quantities import Context
-from jachess.errors import InputError
+from jachess.batch.storage import is_url
+from jachess.errors import InputError, JobError
 from jachess.network.graph import Network
 from jachess.network.head import Head, error_head
 from jachess.network.layers import labels
@@ -45,6 +47,9 @@ def prepare(job: Job) -> Prepared:
     InputError
         If anything is wrong; problems of the network and of the points are told together where they can be.
     """
+    check_confined(job)
+    if is_url(job.network):
+        raise JobError(f"{job.network}: a network is read from a local file. Copy it here, with its data beside it.")
     weights = job.weights if isinstance(job.weights, str) else list(job.weights)
     network = read_network(job.network, weights=weights, input=job.input, output=job.output)
     problems, head = [], None

@@ -46,12 +46,12 @@ def parser() -> argparse.ArgumentParser:
 def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("job", nargs="?", metavar="JOB.yaml", help="the job file; options replace its keys")
     command.add_argument("--network", metavar="MODEL", help="the trained network, an ONNX file")
-    command.add_argument("--points", metavar="FILE", help="the points: .npy, .npz, .csv, .parquet or Zarr")
+    command.add_argument("--points", metavar="FILE", help="the points: .npy, .npz, .csv, .parquet, Zarr; path or URL")
     command.add_argument("--targets", metavar="FILE", help="the targets, one row a point")
     for name in ("jacobian", "hessian", "gradient", "outputs"):
         command.add_argument(f"--{name}", action="store_true", help=f"compute the {name}")
     command.add_argument("--error", metavar="E", help="sum-of-squares, cross-entropy or binary-cross-entropy")
-    command.add_argument("--out", metavar="OUT", help="the Zarr store to write")
+    command.add_argument("--out", metavar="OUT", help="the Zarr store to write: a path or URL")
     command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")
     command.add_argument("--triangle", metavar="T", help="both (default) or upper: which part of the Hessian is stored")
     command.add_argument("--memory", metavar="SIZE", help="memory of one worker, like 2GiB")
@@ -62,6 +62,7 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--input", metavar="NAME", help="the input to differentiate with respect to")
     command.add_argument("--output", metavar="NAME", help="the output to differentiate")
     command.add_argument("--method", metavar="M", help="auto (default), reverse, forward or mixed accumulation")
+    command.add_argument("--confine", metavar="DIR", help="refuse a job that names a file outside of this folder")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set any key of the job")
 
 
@@ -74,6 +75,7 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     validate.add_argument("out", metavar="OUT")
     for name in ("network", "points", "targets"):
         validate.add_argument(f"--{name}", metavar="FILE", help=f"where the {name} is now, if it has moved")
+    validate.add_argument("--confine", metavar="DIR", help="refuse files outside of this folder")
     validate.add_argument("--json", action="store_true", help=_JSON)
     query = commands.add_parser(
         "query",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
 _QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
 _KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
-         "scheduler", "input", "output", "method")  # fmt: skip
+         "scheduler", "input", "output", "method", "confine")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,7 +149,8 @@ def _status(options: argparse.Namespace) -> int:
 def _validate(options: argparse.Namespace) -> int:
     from jachess.result.validation import validate
 
-    verdict = validate(options.out, network=options.network, points=options.points, targets=options.targets)
+    places = {name: getattr(options, name) for name in ("network", "points", "targets", "confine")}
+    verdict = validate(options.out, **places)
     code = COMPLETE if verdict.passed else FAILED
     if options.json:
         return _json(code, out=options.out, verdict=verdict.as_dict())

@@ -22,7 +22,12 @@ from jachess.result.open import Result
 
 
 def validate(
-    path: str | Path, *, network: str | None = None, points: str | None = None, targets: str | None = None
+    path: str | Path,
+    *,
+    network: str | None = None,
+    points: str | None = None,
+    targets: str | None = None,
+    confine: str | None = None,
 ) -> Verdict:
     """Check every stored row against central differences, reading it from the store.
 
@@ -32,6 +37,8 @@ def validate(
         The result.
     network, points, targets : path or URL, optional
         Where those of the job are now, if they have moved.
+    confine : path, optional
+        A folder that all of them, and the result, must lie in.
 
     Returns
     -------
@@ -48,13 +55,15 @@ def validate(
     if any(missing.values()):
         lacking = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
         raise StoreError(f"{path}: blocks are missing or torn ({lacking}). Run the job again: it computes only those.")
-    prepared = _prepared(store, network, points, targets)
+    prepared = _prepared(store, network, points, targets, confine)
     context = replace(prepared, plan=store.plan).context()
     found = judge(store.plan, {name: _residuals(context, store, name) for name in store.plan.quantities})
     return Verdict({**found.findings, "agreement": agreement_of(context)})
 
 
-def _prepared(store: Store, network: str | None, points: str | None, targets: str | None) -> Prepared:
+def _prepared(
+    store: Store, network: str | None, points: str | None, targets: str | None, confine: str | None
+) -> Prepared:
     """Network and points as the result's job names them, and proof that they are still the same."""
     job = store.attributes["job"]
     named = ((None, points),) if points else tuple((k if k != "points" else None, v) for k, v in job["points"].items())
@@ -73,6 +82,7 @@ def _prepared(store: Store, network: str | None, points: str | None, targets: st
             input=job["input"],
             output=job["output"],
             method=job["method"],
+            confine=confine,
         )
     )
     changed = [
