@@ -17,8 +17,12 @@ import yaml
 
 from jachess.errors import JobError
 
-QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
+QUANTITIES = ("outputs", "jacobian", "gradient", "hessian", "outer_product")
 """All quantities, in the order in which they are computed."""
+OF_THE_ERROR = {"gradient", "hessian", "outer_product"}
+"""Those that are derivatives of the error function."""
+SYMMETRIC = {"hessian", "outer_product"}
+"""Those of which the upper triangle may be stored alone."""
 
 _PATHS = ("network", "targets", "out", "cluster", "confine")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
@@ -60,7 +64,7 @@ class Job:
     @property
     def needs_error(self) -> bool:
         """Whether a quantity is a derivative of the error function."""
-        return "hessian" in self.quantities or "gradient" in self.quantities
+        return not OF_THE_ERROR.isdisjoint(self.quantities)
 
     @property
     def in_process(self) -> bool:
@@ -74,7 +78,7 @@ class Job:
             "quantities": list(self.quantities),
             "error": self.error if self.needs_error else None,
             "dtype": self.dtype,
-            "triangle": self.triangle if "hessian" in self.quantities else None,
+            "triangle": None if SYMMETRIC.isdisjoint(self.quantities) else self.triangle,
             "weights": self.weights if isinstance(self.weights, str) else list(self.weights),
             "input": self.input,
             "output": self.output,
@@ -126,10 +130,9 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
     given = dict(keys)
     compute, points = set(given.pop("compute")), given.pop("points")
     problems = [
-        f"{where}: '{key}' is missing, and {' and '.join(sorted(compute & {'hessian', 'gradient'}))} needs it. "
-        f"Add {key}: …"
+        f"{where}: '{key}' is missing, and {' and '.join(sorted(compute & OF_THE_ERROR))} needs it. Add {key}: …"
         for key in ("targets", "error")
-        if compute & {"hessian", "gradient"} and not given.get(key)
+        if compute & OF_THE_ERROR and not given.get(key)
     ]
     if given.get("cluster") and given.get("scheduler"):
         problems.append(f"{where}: 'cluster' and 'scheduler' exclude each other. Keep one.")

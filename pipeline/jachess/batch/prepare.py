@@ -15,7 +15,7 @@ from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, open_points
-from jachess.batch.quantities import Context
+from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.storage import is_url
 from jachess.errors import InputError, JobError
 from jachess.network.graph import Network
@@ -70,11 +70,12 @@ def prepare(job: Job) -> Prepared:
 
 def axis_labels(plan: Plan, network: Network) -> dict[str, Any]:
     """Labels of the axes of weights: tensor, unit and input of each."""
-    if not {"hessian", "gradient"} & set(plan.quantities):
+    dimensions = {d for q in plan.quantities for spec in QUANTITIES[q].arrays(plan) for d in spec.dimensions}
+    sides = [side for side in ("i", "j") if f"weight_{side}" in dimensions]
+    if not sides:
         return {}
     names, units, inputs = labels(network)
     one = {"layer": np.array(names, dtype=np.dtypes.StringDType()), "unit": units, "input": inputs}
-    sides = ("i", "j") if "hessian" in plan.quantities else ("i",)
     return {f"{name}_{side}": values for side in sides for name, values in one.items()}
 
 

@@ -6,6 +6,15 @@ import argparse
 from importlib.metadata import version
 from typing import NoReturn
 
+QUANTITIES = {
+    "outputs": "outputs",
+    "jacobian": "Jacobians of the outputs with respect to the inputs",
+    "gradient": "gradient of the error with respect to the weights",
+    "hessian": "Hessian of the error",
+    "outer_product": "outer-product (Gauss-Newton) form of the Hessian",
+}
+"""What jobs compute; each is an option too."""
+
 _JOB_EXAMPLE = """examples:
   jachess {name} job.yaml
   jachess {name} --network model.onnx --points x.npy --jacobian --out result.zarr
@@ -48,8 +57,8 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--network", metavar="MODEL", help="the trained network, an ONNX file")
     command.add_argument("--points", metavar="FILE", help="the points: .npy, .npz, .csv, .parquet, Zarr; path or URL")
     command.add_argument("--targets", metavar="FILE", help="the targets, one row a point")
-    for name in ("jacobian", "hessian", "gradient", "outputs"):
-        command.add_argument(f"--{name}", action="store_true", help=f"compute the {name}")
+    for name, what in QUANTITIES.items():
+        command.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=f"compute the {what}")
     command.add_argument("--error", metavar="E", help="sum-of-squares, cross-entropy or binary-cross-entropy")
     command.add_argument("--out", metavar="OUT", help="the Zarr store to write: a path or URL")
     command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jachess.cli.arguments import parser
+from jachess.cli.arguments import QUANTITIES, parser
 from jachess.errors import IncompleteError, InputError, JobError
 
 if TYPE_CHECKING:
     from jachess.checks.verdict import Verdict
 
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
-_QUANTITIES = ("outputs", "jacobian", "gradient", "hessian")
 _KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
          "scheduler", "input", "output", "method", "confine")  # fmt: skip
 
@@ -63,7 +62,7 @@ def _job(options: argparse.Namespace) -> Any:
     from jachess.batch.job import job_of, load_job
 
     changes = {key: getattr(options, key) for key in _KEYS if getattr(options, key) is not None}
-    wanted = [name for name in _QUANTITIES if getattr(options, name)]
+    wanted = [name for name in QUANTITIES if getattr(options, name)]
     if wanted:
         changes["compute"] = wanted
     if options.weights is not None:

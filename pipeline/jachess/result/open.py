@@ -127,6 +127,13 @@ class Result:
         return found
 
     @property
+    def outer_product(self) -> SymmetricMatrix:
+        """The outer-product form of the Hessian (W, W)."""
+        found = self["outer_product"]
+        assert isinstance(found, SymmetricMatrix)
+        return found
+
+    @property
     def jacobian(self) -> Jacobian:
         """The Jacobians (N, K, D): ``result.jacobian.sel(point=3, output=0).values`` is one row."""
         found = self["jacobian"]

@@ -138,13 +138,14 @@ def _summary(result: Result, complete: Collection[str]) -> str:
         rows = [(name, finding.summary()) for name, finding in verdict.findings.items()]
         page += f"<h2>Checks</h2>\n{_table(['quantity', 'what the checks found'], rows)}"
     if "hessian" in complete:
-        page += f"<h2>The Hessian in numbers</h2>\n{_table([], _numbers(result))}"
+        page += f"<h2>The Hessian in numbers</h2>\n{_table([], _numbers(result, complete))}"
     return f"<section>{page}</section>\n"
 
 
-def _numbers(result: Result) -> list[tuple[str, str]]:
+def _numbers(result: Result, complete: Collection[str]) -> list[tuple[str, str]]:
     hessian = result.hessian
-    found = hessian.distances()
+    others = {"outer product": result.outer_product} if "outer_product" in complete else {}
+    found = hessian.distances(others)
     largest = hessian.largest(1)
     names = [axis.names(which)[0] for axis, which in zip(hessian.axes, largest.indices.T, strict=True)]
     return [
@@ -153,6 +154,7 @@ def _numbers(result: Result) -> list[tuple[str, str]]:
         ("largest element", f"{largest.values[0]:.6g}, of {names[0]} and {names[1]}"),
         ("outside the diagonal", f"{found['diagonal'].relative:.1%} of the norm"),
         ("between tensors", f"{found['block-diagonal'].relative:.1%} of the norm"),
+        *((f"not in the {name}", f"{found[name].relative:.1%} of the norm") for name in others),
     ]
 
 

@@ -1,11 +1,13 @@
 """The quantities that jobs compute: one record each, enrolled by being listed."""
 
 from jachess.batch.quantities.gradient import GRADIENT
-from jachess.batch.quantities.hessian import HESSIAN
+from jachess.batch.quantities.hessian import HESSIAN, OUTER_PRODUCT
 from jachess.batch.quantities.jacobian import JACOBIAN
 from jachess.batch.quantities.outputs import OUTPUTS
 from jachess.batch.quantities.record import ArraySpec, Context, Quantity
 
-QUANTITIES: dict[str, Quantity] = {record.name: record for record in (OUTPUTS, JACOBIAN, GRADIENT, HESSIAN)}
+QUANTITIES: dict[str, Quantity] = {
+    record.name: record for record in (OUTPUTS, JACOBIAN, GRADIENT, HESSIAN, OUTER_PRODUCT)
+}
 
 __all__ = ["QUANTITIES", "ArraySpec", "Context", "Quantity"]

@@ -1,11 +1,14 @@
 """The Hessian ∂²E/∂w_i∂w_j (W, W) of the error summed over all points, in strips from the diagonal to the right.
 
-A strip is computed once and stored twice, as it is and transposed below the diagonal.
+A strip is computed once and stored twice, as it is and transposed below the diagonal. The same for its outer-product
+form Σ_n Jᵀ A J, which is compared with central differences of the outputs' errors, gone back through the network as
+it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,8 +27,8 @@ from jachess.batch.quantities.record import (
     weight_name,
 )
 from jachess.network.graph import Array
+from jachess.network.head import Head
 
-_SEED = 3
 _FIELDS = ["weight_i", "weight_j", "analytical", "numerical", "residual"]
 
 
@@ -35,69 +38,6 @@ def _n_blocks(plan: Plan) -> int:
 
 def _rows(plan: Plan, block: int) -> slice:
     return slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
-
-
-def _arrays(plan: Plan) -> list[ArraySpec]:
-    w, edge, n = plan.n_weights, plan.strip, _n_blocks(plan)
-    meaning = {
-        "long_name": f"second derivatives of the {plan.error} error with respect to the weights",
-        "triangle": plan.triangle,
-        "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
-    }
-    sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
-    meaning_of_residual = {
-        "long_name": "discrepancy from central differences over its tolerance",
-        "coordinates": LABELS,
-    }
-    residual = ArraySpec("hessian_residual", ("weight_i",), (w,), (edge,), "float64", meaning_of_residual)
-    return [
-        ArraySpec(
-            "hessian",
-            ("weight_i", "weight_j"),
-            (w, w),
-            (edge, edge),
-            plan.dtype,
-            meaning,
-            left_out=0 if plan.triangle == "both" else n * (n - 1) // 2,
-            owner=np.minimum if plan.triangle == "both" else lambda i, j: np.where(i <= j, i, -1),
-        ),
-        ArraySpec(
-            "hessian_sample",
-            ("hessian_block", "hessian_sample_number", "hessian_sample_field"),
-            (n, SAMPLES, len(_FIELDS)),
-            (1, SAMPLES, len(_FIELDS)),
-            "float64",
-            sampled,
-        ),
-        residual,
-        read_back_array("hessian", residual),
-    ]
-
-
-def _compute(context: Context, block: int) -> Iterator[Write]:
-    plan, rows = context.plan, _rows(context.plan, block)
-    columns = slice(rows.start, plan.n_weights)
-    strip = hessian_strip(context.error_head(), context.all_chunks(), rows).astype(plan.dtype, copy=False)
-    check = check_hessian_rows(context.error_head(), context.all_chunks(), strip, rows, columns, (_SEED, block))
-    yield "hessian", (rows, columns), strip
-    if plan.triangle == "both" and rows.stop < plan.n_weights:
-        below = np.ascontiguousarray(strip[:, len(strip) :].T)
-        yield "hessian", (slice(rows.stop, plan.n_weights), rows), below
-    yield "hessian_sample", (slice(block, block + 1), slice(0, SAMPLES), slice(0, len(_FIELDS))), check.samples[None]
-    yield "hessian_residual", (rows,), check.residual
-
-
-def _stored_check(context: Context) -> Callable[[Read, int], Array]:
-    """The rows as far as they are stored, so that each stored element takes part."""
-    plan, head = context.plan, context.error_head()
-
-    def check(read: Read, block: int) -> Array:
-        rows = _rows(plan, block)
-        columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
-        stored = read("hessian", (rows, columns))
-        return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, (_SEED, block, 1)).residual
-
-    return check
 
 
 def _memory(plan: Plan) -> int:
@@ -111,16 +51,110 @@ def _operations(plan: Plan) -> float:
     return 1.0 * plan.n_points * plan.n_weights**2
 
 
-HESSIAN = Quantity(
-    "hessian",
-    _arrays,
-    _n_blocks,
-    lambda plan, block: f"rows {_rows(plan, block).start} to {_rows(plan, block).stop - 1}",
-    _memory,
-    _operations,
-    _compute,
-    _stored_check,
-    lambda plan, block: (_rows(plan, block),),
-    lambda plan, row: f"weight {weight_name(plan, row[0])}",
-    "hessian_residual",
-)
+@dataclass(frozen=True)
+class _Form:
+    """A form of the second derivatives.
+
+    Attributes
+    ----------
+    name : str
+        Of the quantity.
+    meaning : str
+        What it is, with the name of the error function left open.
+    seed : int
+    outer_product : bool
+    """
+
+    name: str
+    meaning: str
+    seed: int
+    outer_product: bool = False
+
+    def head(self, context: Context) -> Head:
+        """The head, whose second derivatives are of this form."""
+        return replace(context.error_head(), outer_product=self.outer_product)
+
+    def arrays(self, plan: Plan) -> list[ArraySpec]:
+        """The matrix, samples of it, and residuals."""
+        w, edge, n = plan.n_weights, plan.strip, _n_blocks(plan)
+        meaning = {
+            "long_name": self.meaning.format(plan.error),
+            "triangle": plan.triangle,
+            "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
+        }
+        sampled = {"fields": _FIELDS, "long_name": "single elements against their central differences"}
+        meaning_of_residual = {
+            "long_name": "discrepancy from central differences over its tolerance",
+            "coordinates": LABELS,
+        }
+        residual = ArraySpec(f"{self.name}_residual", ("weight_i",), (w,), (edge,), "float64", meaning_of_residual)
+        return [
+            ArraySpec(
+                self.name,
+                ("weight_i", "weight_j"),
+                (w, w),
+                (edge, edge),
+                plan.dtype,
+                meaning,
+                left_out=0 if plan.triangle == "both" else n * (n - 1) // 2,
+                owner=np.minimum if plan.triangle == "both" else lambda i, j: np.where(i <= j, i, -1),
+            ),
+            ArraySpec(
+                f"{self.name}_sample",
+                (f"{self.name}_block", f"{self.name}_sample_number", f"{self.name}_sample_field"),
+                (n, SAMPLES, len(_FIELDS)),
+                (1, SAMPLES, len(_FIELDS)),
+                "float64",
+                sampled,
+            ),
+            residual,
+            read_back_array(self.name, residual),
+        ]
+
+    def compute(self, context: Context, block: int) -> Iterator[Write]:
+        """The strip, on both sides of the diagonal if that is asked for, and what its check finds."""
+        plan, rows, head = context.plan, _rows(context.plan, block), self.head(context)
+        columns = slice(rows.start, plan.n_weights)
+        strip = hessian_strip(head, context.all_chunks(), rows).astype(plan.dtype, copy=False)
+        check = check_hessian_rows(head, context.all_chunks(), strip, rows, columns, (self.seed, block))
+        yield self.name, (rows, columns), strip
+        if plan.triangle == "both" and rows.stop < plan.n_weights:
+            below = np.ascontiguousarray(strip[:, len(strip) :].T)
+            yield self.name, (slice(rows.stop, plan.n_weights), rows), below
+        samples = (slice(block, block + 1), slice(0, SAMPLES), slice(0, len(_FIELDS)))
+        yield f"{self.name}_sample", samples, check.samples[None]
+        yield f"{self.name}_residual", (rows,), check.residual
+
+    def stored_check(self, context: Context) -> Callable[[Read, int], Array]:
+        """The rows as far as they are stored, so that each stored element takes part."""
+        plan, head = context.plan, self.head(context)
+
+        def check(read: Read, block: int) -> Array:
+            rows = _rows(plan, block)
+            columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
+            stored, seed = read(self.name, (rows, columns)), (self.seed, block, 1)
+            return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, seed).residual
+
+        return check
+
+    def quantity(self) -> Quantity:
+        """The record."""
+        return Quantity(
+            self.name,
+            self.arrays,
+            _n_blocks,
+            lambda plan, block: f"rows {_rows(plan, block).start} to {_rows(plan, block).stop - 1}",
+            _memory,
+            _operations,
+            self.compute,
+            self.stored_check,
+            lambda plan, block: (_rows(plan, block),),
+            lambda plan, row: f"weight {weight_name(plan, row[0])}",
+            f"{self.name}_residual",
+        )
+
+
+HESSIAN = _Form("hessian", "second derivatives of the {} error with respect to the weights", 3).quantity()
+OUTER_PRODUCT = _Form(
+    "outer_product", "outer-product form of the second derivatives of the {} error", 4, outer_product=True
+).quantity()

@@ -1,0 +1,80 @@
+"""Every quantity that jobs can compute: stored as computed, checked, found when wrong, and read again."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+import jachess
+from jachess.batch.job import QUANTITIES as NAMES
+from jachess.batch.job import job_of, schema
+from jachess.batch.quantities import QUANTITIES
+from jachess.batch.run import run_job
+from jachess.cli.arguments import QUANTITIES as OPTIONS
+from jachess.network.graph import Array, Network
+from jachess.result.validation import validate
+from tests.conftest import save_model
+
+MORE = [name for name in NAMES if name not in ("outputs", "jacobian", "gradient", "hessian")]
+"""Those that the other tests do not run."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished job of all quantities, and what it was made from."""
+
+    path: Path
+    network: Network
+    points: Array
+    targets: Array
+
+
+@pytest.fixture(scope="module", params=["both", "upper"])
+def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("quantities")
+    random = np.random.default_rng(3)
+    save_model(folder / "model.onnx", sizes=(5, 11, 3))
+    points, targets = random.normal(size=(40, 5)), random.integers(0, 3, 40)
+    np.save(folder / "points.npy", points)
+    np.save(folder / "targets.npy", targets)
+    keys = {name: str(folder / f"{name}.npy") for name in ("points", "targets")}
+    job = {"network": str(folder / "model.onnx"), "error": "cross-entropy", "out": str(folder / "out.zarr")}
+    run_job(job_of({**keys, **job, "compute": MORE, "workers": 1, "triangle": request.param}))
+    return Ran(folder / "out.zarr", jachess.read_network(folder / "model.onnx"), points, targets)
+
+
+def test_the_lists_of_quantities_agree() -> None:
+    assert tuple(QUANTITIES) == NAMES == tuple(OPTIONS)
+    assert schema()["properties"]["compute"]["items"]["enum"] == list(NAMES)
+
+
+def test_every_row_is_verified(ran: Ran) -> None:
+    verdict = jachess.open_result(ran.path).verdict
+    assert verdict is not None
+    assert verdict.passed
+    assert {*MORE} <= {*verdict.findings}
+    assert all(verdict.findings[name].unverified == 0 for name in MORE)
+    assert validate(ran.path).passed
+
+
+def test_what_is_stored_is_what_is_computed(ran: Ran) -> None:
+    result, arguments = jachess.open_result(ran.path), (ran.network, ran.points, ran.targets)
+    outer = jachess.hessian(*arguments, error="cross-entropy", outer_product=True)
+    np.testing.assert_allclose(result.outer_product[:].values, outer, atol=1e-12 * np.abs(outer).max())
+
+
+WRONG = {"outer_product": (7, 60)}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_one_changed_element_is_found(ran: Ran, tmp_path: Path, name: str) -> None:
+    copy = Path(shutil.copytree(ran.path, tmp_path / "copy.zarr"))
+    stored = zarr.open_array(copy / name, mode="r+")
+    stored[WRONG[name]] = stored[WRONG[name]] + 1e-4 * np.nanmax(np.abs(stored[:]))
+    verdict = validate(copy)
+    assert [which for which, finding in verdict.findings.items() if finding.failed] == [name]
