@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.network.graph import Array
+from jachess.network.graph import Array, Node
 from tests.networks import Builder, Case
 
 ACTIVATIONS = ("Tanh", "Sigmoid", "Relu", "Softplus", "Gelu", "Elu", "Swish", "Mish", "LeakyRelu", "Sin", "Softsign",
@@ -16,7 +16,6 @@ ENDS = {
     "binary-cross-entropy": ("", "Sigmoid"),
     "sum-of-squares": ("", "", "Softmax", "Sigmoid"),
 }
-KINDS = ("plain",) * 4 + ("skip", "both", "gate", "slope", "shared", "softmax")
 WIDTHS = (1, 1, 2, 3, 4, 6, 9, 16)
 GAINS = (0.1, 1.0, 1.0, 1.0, 8.0, 50.0)
 """Factors of the weights: at 8 most units of a sigmoid are saturated, at 50 nearly all."""
@@ -57,31 +56,77 @@ def _hidden(b: Builder, random: np.random.Generator, width: int, first: float) -
     """Hidden layers, each of a kind of its own; the first one's weights times ``first``."""
     z, gain = "x", float(random.choice(GAINS))
     for number in range(int(random.integers(0, 5))):
-        n_units, name = int(random.choice(WIDTHS)), f"layer{number}"
-        kind = str(random.choice(KINDS))
-        if kind in ("skip", "shared", "softmax"):
-            n_units = width
+        kind, activation = str(random.choice(list(KINDS))), str(random.choice(ACTIVATIONS))
+        n_units = width if kind in ("skip", "shared", "softmax") else int(random.choice(WIDTHS))
+        name = f"layer{number}"
         a = b.layer(z, name, n_units, width)
         b.tensors[f"{name}.weight"] *= gain * (first if number == 0 else 1)
-        activation = str(random.choice(ACTIVATIONS))
-        new = b.apply(activation, a)
-        if kind == "skip":
-            new = b.apply("Add", new, z)
-        elif kind == "both":
-            new, n_units = b.apply("Concat", new, z, axis=1), n_units + width
-        elif kind == "gate":
-            gate = b.apply("Sigmoid", b.layer(z, f"{name}.gate", n_units, width))
-            new = b.apply("Mul", new, gate)
-        elif kind == "slope":
-            new = b.apply(
-                "PRelu", b.apply("Mul", new, b.weight(f"{name}.gain", n_units)), b.weight(f"{name}.slope", n_units)
-            )
-        elif kind == "shared":
-            new = b.apply("Tanh", b.apply("MatMul", new, b.apply("Transpose", f"{name}.weight", perm=(1, 0))))
-        elif kind == "softmax":
-            new = b.apply("Mul", b.apply("Softmax", a, axis=-1), z)
-        z, width = new, n_units
+        z, width = KINDS[kind](b, b.apply(activation, a), z, name, (n_units, width))
     return z, width
+
+
+Sizes = tuple[int, int]
+"""Numbers of units and inputs of a layer."""
+
+
+def _plain(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return new, sizes[0]
+
+
+def _skip(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return b.apply("Add", new, z), sizes[0]
+
+
+def _both(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return b.apply("Concat", new, z, axis=1), sum(sizes)
+
+
+def _gate(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return b.apply("Mul", new, b.apply("Sigmoid", b.layer(z, f"{name}.gate", *sizes))), sizes[0]
+
+
+def _slope(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    new = b.apply("Mul", new, b.weight(f"{name}.gain", sizes[0]))
+    return b.apply("PRelu", new, b.weight(f"{name}.slope", sizes[0])), sizes[0]
+
+
+def _shared(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return b.apply("Tanh", b.apply("MatMul", new, b.apply("Transpose", f"{name}.weight", perm=(1, 0)))), sizes[0]
+
+
+def _softmax(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    return b.apply("Mul", b.apply("Softmax", new, axis=-1), z), sizes[0]
+
+
+def _normalised(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    axis = b.constant("last", np.array([-1]))
+    centred = b.apply("Sub", new, b.apply("ReduceMean", new, axis, keepdims=1))
+    variance = b.apply("ReduceMean", b.apply("Mul", centred, centred), axis, keepdims=1)
+    deviation = b.apply("Sqrt", b.apply("Add", variance, b.constant("least", 1e-3)))
+    return b.apply("Div", centred, deviation), sizes[0]
+
+
+def _split(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    half = b.layer(new, f"{name}.halves", 2 * sizes[0], sizes[0])
+    parts = (f"{name}.value", f"{name}.selector")
+    b.nodes.append(Node("Split", (half, b.constant(f"{name}.parts", np.array([sizes[0]] * 2))), parts, {"axis": 1}))
+    return b.apply("Mul", parts[0], b.apply("Sigmoid", parts[1])), sizes[0]
+
+
+def _gathered(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    chosen = b.random.integers(0, sizes[0], sizes[0] + 1)
+    return b.apply("Gather", new, b.constant(f"{name}.chosen", chosen), axis=1), sizes[0] + 1
+
+
+def _scaled(b: Builder, new: str, z: str, name: str, sizes: Sizes) -> tuple[str, int]:
+    w = b.weight(f"{name}.scaled", sizes[0], sizes[0])
+    return b.apply("Gemm", new, w, b.weight(f"{name}.shift", sizes[0]), alpha=0.5, beta=2.0), sizes[0]
+
+
+KINDS = {"plain 1": _plain, "plain 2": _plain, "plain 3": _plain, "plain 4": _plain, "skip": _skip, "both": _both,
+         "gate": _gate, "slope": _slope, "shared": _shared, "softmax": _softmax, "normalised": _normalised,
+         "split": _split, "gathered": _gathered, "scaled": _scaled}  # fmt: skip
+"""What a hidden layer makes of its activations; plain ones are the most likely."""
 
 
 def _points(random: np.random.Generator, n_points: int, n_inputs: int) -> Array:

@@ -80,13 +80,19 @@ class Difference:
     step: Array | float
 
     @classmethod
-    def of(cls, evaluations: Iterable[Array], step: Array | float, disturbed: Array | None = None) -> Difference:
-        """From the function's values at `OFFSETS` steps, and disturbed at 0."""
+    def of(
+        cls,
+        evaluations: Iterable[Array],
+        step: Array | float,
+        disturbed: Array | None = None,
+        size: Array | float | None = None,
+    ) -> Difference:
+        """From the function's values at `OFFSETS` steps, and disturbed at 0; of another ``size`` than they seem."""
         far_left, left, right, far_right = evaluations
         with np.errstate(all="ignore"):
             value = (right - left) / (2 * step)
             spread = np.abs((far_right - far_left) / (4 * step) - value)
-            floor = UNIT_ROUNDOFF * np.maximum(np.abs(left), np.abs(right)) + TINY
+            floor = UNIT_ROUNDOFF * (np.maximum(np.abs(left), np.abs(right)) if size is None else size) + TINY
             if disturbed is not None:
                 floor = floor + DISTURBANCE / 2**0.5 * np.abs(disturbed - (left + right) / 2)
             return cls(value, spread, np.asarray(floor / step), step)
@@ -181,12 +187,12 @@ def norms(rows: Array) -> Array:
     """Euclidean norms along the last axis, also of rows whose squares would vanish or overflow."""
     squares = np.einsum("...i,...i->...", rows, rows)
     extreme = ~((squares > TINY / UNIT_ROUNDOFF) & (squares < np.inf))
-    found = np.sqrt(squares)
+    found = np.asarray(np.sqrt(squares))
     if extreme.any():
         some = rows[extreme]
         scale = np.abs(some).max(axis=-1, initial=TINY, keepdims=True)
         found[extreme] = np.sqrt(((some / scale) ** 2).sum(axis=-1)) * scale[..., 0]
-    return np.asarray(found)
+    return found
 
 
 def residuals(discrepancy: Array, tolerance: Array) -> Array:

@@ -85,18 +85,24 @@ def difference_of_gradient(
             slope += float(gradient(head, left_out.copy) @ direction)
             n_excluded += len(pending)
     of_gradient, of_error = (
-        _total([level.of(getattr(level, which)) for level in sums]) for which in ("gradients", "errors")
+        _total([level.of_gradient() for level in sums]),
+        _total([level.of_error() for level in sums]),
     )
     middle = np.asarray(sum(level.middle() for level in sums))
     return GradientDifference(of_gradient, of_error, middle, excluded, slope, n_excluded, n_points)
 
 
 class _Sums:
-    """Gradients and errors at all offsets, and disturbed at 0, summed over the points that have no kink in between."""
+    """Gradients and errors at all offsets, and disturbed at 0, summed over the points that have no kink in between.
+
+    Errors are counted from those at the first offset, point by point: what is subtracted in the end anyway would only
+    add the rounding of a large sum. What is left is that of each E_n.
+    """
 
     def __init__(self, n_weights: int, step: float) -> None:
         self.gradients = np.zeros((len(OFFSETS) + 1, n_weights))
         self.errors = np.zeros((len(OFFSETS) + 1, 1))
+        self.squares = 0.0
         self.step = step
 
     def add(self, head: Head, points: Points, targets: Array, direction: Array, random: np.random.Generator) -> Array:
@@ -110,17 +116,26 @@ class _Sums:
             points, targets = tuple(array[smooth] for array in points), targets[smooth]
             states = [forward(network, points, network.w + k * move) for k in OFFSETS]
         middle = forward(network, points) if head.outer_product else None
-        disturbed = forward(network, points, disturb=disturbance(random))
+        disturb = disturbance(random)
+        disturbed = forward(network, points, disturb=disturb)
         states.append(disturbed)
-        for number in range(len(states)):
+        aims = [targets] * len(OFFSETS) + [disturb(targets)]  # δ is a difference from them, and as uncertain as they
+        start: Array | None = None
+        for number, aim in enumerate(aims):
             state = states.pop(0)  # each has its derivatives once it is asked for them: not all at the same time
             through = state if state is disturbed else middle
-            self.gradients[number] += gradient_at(head, state, targets, through)
-            self.errors[number] += head.error.value(state.outputs(network), targets).sum()
+            self.gradients[number] += gradient_at(head, state, aim, through)
+            errors = head.error.value(state.outputs(network), aim)
+            start = errors if start is None else start
+            self.errors[number] += (errors - start).sum()
+        self.squares += float((errors**2).sum())
         return smooth
 
-    def of(self, sums: Array) -> Difference:
-        return Difference.of(sums[:-1], self.step, sums[-1])
+    def of_gradient(self) -> Difference:
+        return Difference.of(self.gradients[:-1], self.step, self.gradients[-1])
+
+    def of_error(self) -> Difference:
+        return Difference.of(self.errors[:-1], self.step, self.errors[-1], self.squares**0.5)
 
     def middle(self) -> Array:
         return np.asarray((self.gradients[1] + self.gradients[2]) / 2)
