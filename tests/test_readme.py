@@ -23,8 +23,9 @@ def transcript() -> list[tuple[str, str]]:
 
 
 def masked(text: str) -> str:
-    """Without what differs from machine to machine: seconds, and the last word on rounding."""
+    """Without what differs from machine to machine: seconds, shares of time, and the last word on rounding."""
     text = re.sub(r"in [\d.]+ s$", "in # s", text, flags=re.MULTILINE)
+    text = re.sub(r"\d+%", "#%", text)
     return re.sub(r"discrepancy \S+ of", "discrepancy # of", text)
 
 

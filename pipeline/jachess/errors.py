@@ -9,7 +9,9 @@
     │   ├── JobError            the job file or the flags are wrong
     │   ├── PlanError           the job does not fit the memory or the disk
     │   └── StoreError          the store is of another job, damaged, in use, or cannot be written
+    │       └── ChunkError      chunks of the store are missing or damaged
     └── IncompleteError         some blocks are missing; the same command resumes (exit code 3)
+        └── DiskError           the disk is full, or cannot be written any more
 
 Every message reads *where: problem (wanted, got). Do this.*
 """
@@ -52,5 +54,22 @@ class StoreError(InputError):
     """The store belongs to another job, is damaged, is in use, or cannot be written."""
 
 
+class ChunkError(StoreError):
+    """Chunks of the store are missing or damaged.
+
+    Attributes
+    ----------
+    chunks : tuple of (array name, indices)
+    """
+
+    def __init__(self, message: str, chunks: Sequence[tuple[str, tuple[int, ...]]] = ()) -> None:
+        super().__init__(message)
+        self.chunks = tuple(chunks)
+
+
 class IncompleteError(JachessError):
     """Some blocks are missing; the same command resumes the run."""
+
+
+class DiskError(IncompleteError):
+    """The disk is full, or cannot be written any more: nobody can go on before that is mended."""

@@ -44,13 +44,15 @@ def plan(job: Job | Mapping[str, Any] | str | Path) -> Plan:
     return plan_job(_job(job)).plan
 
 
-def run(job: Job | Mapping[str, Any] | str | Path) -> Result:
+def run(job: Job | Mapping[str, Any] | str | Path, *, checksums: bool = False) -> Result:
     """Run a job, or what is missing of it, on Dask workers.
 
     Parameters
     ----------
     job : Job, mapping or path
         As for `plan`. In a script, call this below ``if __name__ == "__main__":``, as for all worker processes.
+    checksums : bool
+        Whether every chunk that is there is read first; damaged ones are computed again.
 
     Returns
     -------
@@ -66,7 +68,7 @@ def run(job: Job | Mapping[str, Any] | str | Path) -> Result:
     """
     from jachess.batch.run import run_job
 
-    return open_result(run_job(_job(job)).out)
+    return open_result(run_job(_job(job), checksums=checksums).out)
 
 
 def open_result(path: str | Path, *, memory: str = "1GiB") -> Result:

@@ -10,7 +10,7 @@ from distributed import LocalCluster
 
 from jachess.batch.run import run_job
 from jachess.errors import JobError
-from tests.batch.test_kills import chunks
+from tests.batch.runs import chunks
 from tests.conftest import Files
 
 

@@ -19,7 +19,7 @@ from jachess.batch.run import plan_job, run_job
 from jachess.batch.store import Store, chunk_key, create_store
 from jachess.batch.tasks import COMPUTE
 from jachess.errors import IncompleteError
-from tests.batch.test_kills import chunks
+from tests.batch.runs import chunks
 from tests.conftest import Files
 
 

@@ -20,7 +20,7 @@ from jachess.batch.tasks import read_back_blocks, write_blocks
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
 from jachess.network.graph import Array
 from jachess.result.validation import validate
-from tests.batch.test_kills import chunks
+from tests.batch.runs import chunks
 from tests.conftest import Files, save_model
 
 
@@ -57,6 +57,26 @@ def test_a_changed_job_is_refused_on_the_old_store(files: Files, result: Path, t
     before = chunks(copy)
     with pytest.raises(StoreError, match=f"another job .different: {changed}"):
         run_job(replace(files.job(**{changed: values[changed]}), out=str(copy)))
+    assert chunks(copy) == before
+
+
+@pytest.mark.parametrize(("work", "refused"), [("none", False), ("a block is missing", True), ("one is damaged", True)])
+def test_a_store_of_other_numerics_is_kept_but_not_added_to(
+    files: Files, result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, refused: bool
+) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
+    chunk = copy / "jacobian" / "c" / "2" / "0" / "0"
+    if work == "a block is missing":
+        chunk.unlink()
+    if work == "one is damaged":
+        chunk.write_bytes(bytes(chunk.stat().st_size))
+    monkeypatch.setattr("jachess.batch.run.NUMERICS", "0")
+    before = chunks(copy)
+    if refused:
+        with pytest.raises(StoreError, match=r"computes other digits \(numerics 1 of jachess .*; this is numerics 0"):
+            run_job(replace(files.job(), out=str(copy)), checksums=True)
+    else:
+        assert run_job(replace(files.job(), out=str(copy)), checksums=True).n_computed == 0
     assert chunks(copy) == before
 
 

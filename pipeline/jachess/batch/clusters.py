@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,11 @@ from jachess.batch.job import Job
 from jachess.errors import JobError
 
 _CONFIG = {
-    "distributed.scheduler.allowed-failures": 3,
+    "distributed.scheduler.allowed-failures": 0,  # deaths of workers are counted by us, who know who was near
     "distributed.scheduler.worker-ttl": "15 minutes",  # long matrix products may hold a worker's event loop
     "distributed.worker.memory.target": False,  # results are tiny: there is nothing to spill
     "distributed.worker.memory.spill": False,
-    "distributed.worker.memory.pause": 0.90,
+    "distributed.worker.memory.pause": False,  # a worker that keeps its memory between blocks would never go on
     "distributed.worker.memory.terminate": 0.97,
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.worker.profile.enabled": False,
@@ -30,8 +30,14 @@ _CONFIG = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 26,
     "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 1 << 25,
     "distributed.comm.retry.count": 3,
+    "distributed.deploy.lost-worker-timeout": "7 days",  # by default a worker that takes 15 s to come back is sent away
     "distributed.admin.large-graph-warning-threshold": "1MB",
 }
+_LOGGERS = ("distributed", "distributed.client", "tornado", "tornado.application")
+
+
+class ClusterLost(Exception):
+    """There is no cluster any more, or it did not come to life: another is to be started."""
 
 
 def n_workers(job: Job) -> int:
@@ -55,17 +61,33 @@ def workers(job: Job, memory: int) -> Iterator[Client]:
     ------
     JobError
         If the cluster file or the scheduler's address does not work.
+    ClusterLost
+        If local workers die as they start.
     """
-    for name in ("distributed", "tornado"):
+    for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters of a worker's death we say ourselves
-    with dask.config.set({**_CONFIG, "distributed.logging": {"distributed": "critical", "tornado": "critical"}}):
+    with dask.config.set({**_CONFIG, "distributed.logging": dict.fromkeys(_LOGGERS, "critical")}):
         if job.scheduler is not None:
-            with _connected(job.scheduler) as client:
+            with _closing(_connected(job.scheduler)) as client:
                 yield client
             return
-        cluster = _from_file(Path(job.cluster)) if job.cluster is not None else _local(job, memory)
-        with cluster, Client(cluster) as client:
-            yield client
+        with _closing(_from_file(Path(job.cluster)) if job.cluster is not None else _local(job, memory)) as cluster:
+            try:
+                client = Client(cluster)
+            except (OSError, RuntimeError) as error:
+                raise ClusterLost(f"{type(error).__name__}: {error}") from error
+            with _closing(client):
+                yield client
+
+
+@contextmanager
+def _closing(thing: Any) -> Iterator[Any]:
+    """Close it in the end; what it then complains about, if it was lost or its workers were, concerns nobody."""
+    try:
+        yield thing
+    finally:
+        with suppress(Exception):
+            thing.close()
 
 
 def _connected(address: str) -> Client:
@@ -78,12 +100,15 @@ def _connected(address: str) -> Client:
 def _local(job: Job, memory: int) -> LocalCluster:
     local = {"host": "127.0.0.1", "n_workers": n_workers(job), "memory_limit": memory}
     in_process = {"processes": False, "n_workers": 1, "memory_limit": 0}  # it has no end of its own to be killed at
-    return LocalCluster(
-        **(in_process if job.in_process else local),
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",  # any free port, and seen from this machine alone
-        silence_logs=logging.CRITICAL,
-    )
+    try:
+        return LocalCluster(
+            **(in_process if job.in_process else local),
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # any free port, and seen from this machine alone
+            silence_logs=logging.CRITICAL,
+        )
+    except (OSError, RuntimeError) as error:  # a worker that was killed as it started, no room for its folder
+        raise ClusterLost(f"{type(error).__name__}: {error}") from error
 
 
 def _from_file(path: Path) -> Any:

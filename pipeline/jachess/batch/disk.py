@@ -1,15 +1,20 @@
-"""Putting files on the disk, so that they are there after a loss of power too."""
+"""Putting files on the disk, so that they are there after a loss of power too; and saying so if it takes no more."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+
+from jachess.errors import DiskError
 
 AT_ONCE = 8
 """Files that are put on the disk at the same time: the file system joins what arrives together (measured: 0.1 ms a file
 instead of 4.5 ms)."""
+_TAKES_NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 
 
 def sync(files: Iterable[Path]) -> None:
@@ -32,3 +37,22 @@ def sync_one(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def writing(place: str) -> Iterator[None]:
+    """Tell what keeps everybody from writing to a place from what concerns one file of it.
+
+    Raises
+    ------
+    DiskError
+        For the former.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _TAKES_NO_MORE:
+            raise
+        raise DiskError(
+            f"{place}: cannot be written any more ({error.strerror}). Make room, or mend it; then repeat the command."
+        ) from error

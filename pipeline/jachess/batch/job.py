@@ -60,6 +60,7 @@ class Job:
     output: str | None = None
     method: str = "auto"
     confine: str | None = None
+    patience: float | None = None
 
     @property
     def needs_error(self) -> bool:

@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+NUMERICS = "1"
+"""Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
+another step of a central difference or another seed. A store that one version began is not finished by another."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -32,7 +36,7 @@ class Plan:
         Elements of all values of the network for one point.
     weights : tuple of (name, shape, offset)
     fingerprints : mapping
-        Of network, points and targets.
+        Of network, points and targets, and `NUMERICS`.
     identity : mapping
         `Job.identity`.
     points_memory : int

@@ -61,7 +61,8 @@ class PointSource:
         return sum(_table(path, name).memory for path, name in named)
 
     def fingerprint(self) -> dict[str, str | None]:
-        """SHA-256 of the points and of the targets, as numbers: the kind of file does not matter."""
+        """SHA-256 of the points and of the targets, as numbers, as the files are now; their kind does not matter."""
+        _table.cache_clear()
         points = hashlib.sha256()
         for i, path in self.inputs:
             points.update(_digest(_table(path, i.name)))

@@ -12,7 +12,7 @@ import scipy
 
 from jachess.batch.confine import check_confined
 from jachess.batch.job import Job
-from jachess.batch.plan import Plan
+from jachess.batch.plan import NUMERICS, Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, open_points
 from jachess.batch.quantities import QUANTITIES, Context
@@ -63,7 +63,7 @@ def prepare(job: Job) -> Prepared:
         problems.append(str(error))
     if problems:
         raise InputError.of(problems)
-    fingerprints = {"network": network.fingerprint(), **source.fingerprint()}
+    fingerprints = {"network": network.fingerprint(), **source.fingerprint(), "numerics": NUMERICS}
     plan = make_plan(job, network, head, source.count, fingerprints, points_memory=source.memory())
     return Prepared(job, network, head, source, plan)
 

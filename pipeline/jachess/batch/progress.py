@@ -22,18 +22,25 @@ class Progress:
         What is done to them.
     n_blocks, n_bytes : int
         What is to be done.
+    before : int
+        Blocks that were done when counting began.
     """
 
     name: str
     n_blocks: int
     n_bytes: int
     done: int = 0
+    before: int = 0
     started: float = field(default_factory=time.monotonic)
     shown: float = field(default_factory=time.monotonic)
 
     def advance(self, n_blocks: int) -> None:
         """Count finished blocks and say so, if it is time."""
-        self.done += n_blocks
+        self.reach(self.done + n_blocks)
+
+    def reach(self, done: int) -> None:
+        """So many blocks are done by now."""
+        self.done = done
         now, terminal = time.monotonic(), sys.stderr.isatty()
         if now - self.shown < (0.1 if terminal else _QUIET):
             return
@@ -45,14 +52,18 @@ class Progress:
     def line(self) -> str:
         """Blocks, bytes, rate and time left."""
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        share = self.done / max(self.n_blocks, 1)
-        left = elapsed * (1 - share) / share if share else float("nan")
-        written = share * self.n_bytes
-        ahead = f"{left:.0f} s left" if share else "starting"
-        rate = f"{size(written)}, {size(written / elapsed)}/s"
+        share, begun = self.done / max(self.n_blocks, 1), self.before / max(self.n_blocks, 1)
+        moved = share - begun
+        ahead = f"{elapsed * (1 - share) / moved:.0f} s left" if moved > 0 else "starting"
+        rate = f"{size(share * self.n_bytes)}, {size(max(moved, 0) * self.n_bytes / elapsed)}/s"
         return f"{self.name} {self.done:,} of {self.n_blocks:,} blocks, {rate}, {ahead}    "
 
     def close(self) -> None:
         """End the line on a terminal."""
         if sys.stderr.isatty() and self.done:
             print("\r" + self.line(), file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """Say something while progress is shown."""
+    print(f"\r\033[Kjachess: {text}" if sys.stderr.isatty() else f"jachess: {text}", file=sys.stderr, flush=True)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from distributed import Client
+import numpy as np
 
-from jachess.batch.clusters import n_workers, workers
+from jachess.batch.compute import ROUNDS, Computation, check_report
 from jachess.batch.job import Job
-from jachess.batch.plan import Plan
-from jachess.batch.planning import check_disk, disk_bytes, size, task_memory
+from jachess.batch.labels import damaged_labels, missing_labels, write_labels
+from jachess.batch.log import Log
+from jachess.batch.machine import check_memory
+from jachess.batch.plan import NUMERICS, Plan
+from jachess.batch.planning import check_disk, disk_bytes
 from jachess.batch.prepare import Prepared, axis_labels, prepare, versions
-from jachess.batch.progress import Progress
+from jachess.batch.progress import tell
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.seal import agreement_of, seal
 from jachess.batch.storage import Storage, absolute, storage_of
-from jachess.batch.store import Store, create_store
-from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
-from jachess.batch.window import run_stage
+from jachess.batch.store import Store, chunk_key, create_store
+from jachess.batch.tally import Tally
+from jachess.batch.tasks import COMPUTE, READ_BACK, Block
 from jachess.checks.verdict import Verdict
-from jachess.errors import IncompleteError, JobError, PlanError, StoreError
-
-REBUILDS = 3
-"""How often a lost cluster is started again."""
+from jachess.errors import ChunkError, IncompleteError, JobError, StoreError
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class Outcome:
     n_blocks, n_computed : int
         Blocks of the job, and how many of them this run computed.
     seconds : float
+    tally : Tally
+        Where the workers' time went in this run.
     """
 
     out: str
@@ -48,6 +51,7 @@ class Outcome:
     n_blocks: int
     n_computed: int
     seconds: float
+    tally: Tally
 
 
 def plan_job(job: Job) -> Prepared:
@@ -59,12 +63,19 @@ def plan_job(job: Job) -> Prepared:
         If the job is refused.
     """
     prepared = prepare(job)
-    _check_memory(job, prepared.plan)
+    check_memory(job, prepared.plan)
     return prepared
 
 
-def run_job(job: Job) -> Outcome:
+def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> Outcome:
     """Compute a job, or what is missing of it; a job that is complete is left as it is.
+
+    Parameters
+    ----------
+    checksums : bool
+        Whether every chunk that is there is read first; damaged ones are computed again.
+    report : str, optional
+        Where Dask's performance report goes.
 
     Raises
     ------
@@ -74,6 +85,8 @@ def run_job(job: Job) -> Outcome:
         If blocks are missing in the end; the same call resumes.
     """
     started, storage = time.monotonic(), storage_of(job.out)
+    if report is not None:
+        check_report(report)
     prepared = plan_job(job)
     storage.check()
     with storage.lock():
@@ -81,57 +94,107 @@ def run_job(job: Job) -> Outcome:
         fresh = not storage.exists()
         store = _create(prepared, storage) if fresh else _open(prepared, storage)
         prepared = replace(prepared, plan=store.plan)
+        tally, total = Tally(), _n_blocks(store.plan)
+        if checksums:
+            store.remove(_damaged(store))
+        if missing_labels(store):
+            write_labels(store, axis_labels(store.plan, prepared.network))
+        n_computed = len(COMPUTE.missing(store))
+        try:
+            verdict = _complete(prepared, store, tally, report)
+        except JobError:  # no workers are to be had: refused, so nothing may be left behind
+            if fresh and len(COMPUTE.missing(store)) == total:
+                storage.remove()
+            raise
+        return Outcome(str(storage), store.plan, verdict, total, n_computed, time.monotonic() - started, tally)
+
+
+def _complete(prepared: Prepared, store: Store, tally: Tally, report: str | None) -> Verdict:
+    """Compute what is missing and judge the whole; what turns out to be damaged on the way is missing again."""
+    for _ in range(ROUNDS):
         missing = COMPUTE.missing(store)
-        total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
         if missing or READ_BACK.missing(store):
-            check_disk(store.plan, storage, disk_bytes(store.plan) * (total - len(missing)) // total)
-            storage.sweep()
-            store.update_attributes({"state": "running"})
-            for name in {name for name, _ in missing}:  # what was read back of an older chunk proves nothing now
-                store.forget(QUANTITIES[name].read_back)
-            try:
-                _compute(prepared, store)
-            except JobError:  # no workers are to be had: refused, so nothing may be left behind
-                if fresh and len(COMPUTE.missing(store)) == total:
-                    storage.remove()
-                raise
-        if store.attributes["state"] == "running":
-            verdict = seal(store, agreement_of(prepared.context()))
-        else:
-            verdict = Verdict.from_dict(store.attributes["verdict"])
-        return Outcome(str(storage), store.plan, verdict, total, len(missing), time.monotonic() - started)
+            _compute(prepared, store, missing, tally, report)
+        elif store.attributes["state"] != "running":
+            return Verdict.from_dict(store.attributes["verdict"])
+        try:
+            return seal(store, agreement_of(prepared.context()))
+        except ChunkError as error:
+            store.remove(error.chunks)
+    raise IncompleteError(f"{store.storage}: chunks were damaged as soon as they were written. Check the disk.")
 
 
-def _check_memory(job: Job, plan: Plan) -> int:
-    """Bytes that each local worker gets.
+def _damaged(store: Store) -> list[tuple[str, tuple[int, ...]]]:
+    """Chunks that are to be computed again."""
+    damaged = [*store.damaged_chunks(), *damaged_labels(store)]
+    if damaged:
+        _check_versions(store)
+    for name, indices in damaged:
+        tell(f"{store.storage.address(chunk_key(name, indices))}: is damaged. It is computed again.")
+    return damaged
+
+
+def _check_versions(store: Store) -> None:
+    """Whether this version of jachess, with these libraries, may add blocks to a store.
 
     Raises
     ------
-    PlanError
-        If so many workers do not fit this machine.
+    StoreError
+        If it computes other digits than the version that began the store.
     """
-    wanted, count = max(job.memory or 0, task_memory(plan)), n_workers(job)
-    if job.memory is not None and task_memory(plan) > job.memory:
-        raise PlanError(
-            f"memory: the blocks that {job.out} was begun with need more (wanted {size(task_memory(plan))} a worker; "
-            f"got {size(job.memory)}). Allow more, or start again in another place."
+    now = versions()
+    begun = {**now, **store.attributes.get("versions", {})}
+    if store.plan.fingerprints.get("numerics") != NUMERICS:
+        raise StoreError(
+            f"{store.storage}: was begun by a version of jachess that computes other digits (numerics "
+            f"{store.plan.fingerprints.get('numerics')} of jachess {begun['jachess']}; this is numerics {NUMERICS} of "
+            f"{now['jachess']}). Finish it with that version, or start again in another place."
         )
-    free = _free_memory()
-    if not (job.cluster or job.scheduler) and free is not None and task_memory(plan) * count > free:
-        raise PlanError(
-            f"memory: {count} workers do not fit this machine (wanted {size(task_memory(plan))} each; "
-            f"got {size(free)} free in all). Use fewer workers, or less memory for each: --workers, --memory."
+    changed = [f"{name} {begun[name]}, now {now[name]}" for name in ("numpy", "scipy") if begun[name] != now[name]]
+    if changed:
+        tell(
+            f"{store.storage}: was begun with {', '.join(changed)}. What is computed now may differ in the last digits."
         )
-    return wanted
 
 
-def _free_memory() -> int | None:
-    """Bytes that are free on this machine, where it tells."""
-    try:
-        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
+def _compute(prepared: Prepared, store: Store, missing: list[Block], tally: Tally, report: str | None) -> None:
+    plan = store.plan
+    _check_versions(store)
+    check_disk(plan, store.storage, disk_bytes(plan) * (_n_blocks(plan) - len(missing)) // _n_blocks(plan))
+    memory = check_memory(prepared.job, plan)
+    store.storage.sweep()
+    store.update_attributes({"state": "running", "verdict": None})
+    with Log(store.storage.log) as log:
+        log.write("run", process=os.getpid(), versions=versions(), blocks=_n_blocks(plan), missing=len(missing))
+        try:
+            Computation(prepared, store, memory, log, tally, report).run()
+        except BaseException as error:
+            log.write("stopped", why=f"{type(error).__name__}: {error}")
+            if isinstance(error, StoreError):
+                raise IncompleteError(f"{error} Repeat the command to go on.") from error
+            raise
+        finally:
+            log.write("totals", **tally.as_dict())
+    changed = [name for name, digest in prepared.source.fingerprint().items() if digest != plan.fingerprints[name]]
+    if changed:
+        store.remove(_receipts(plan, missing))
+        raise IncompleteError(
+            f"{store.storage}: {' and '.join(changed)} changed while the job ran: what it computed is removed again. "
+            "Put them back and repeat the command, or start again in another place."
+        )
+
+
+def _receipts(plan: Plan, blocks: Iterable[Block]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The chunks without which blocks count as missing."""
+    for record in (QUANTITIES[name] for name in plan.quantities):
+        numbers = [block for name, block in blocks if name == record.name]
+        spec = next(spec for spec in record.arrays(plan) if spec.name == record.receipt)
+        for indices in np.argwhere(np.isin(spec.owners, numbers)).tolist():
+            yield spec.name, tuple(indices)
+
+
+def _n_blocks(plan: Plan) -> int:
+    return sum(QUANTITIES[name].n_blocks(plan) for name in plan.quantities)
 
 
 def _create(prepared: Prepared, storage: Storage) -> Store:
@@ -165,43 +228,14 @@ def _job_record(job: Job) -> dict[str, Any]:
 
 
 def _differences(stored: Plan, wanted: Plan) -> list[str]:
-    found = [name for name in stored.fingerprints if stored.fingerprints[name] != wanted.fingerprints.get(name)]
+    found = [
+        name
+        for name, digest in stored.fingerprints.items()
+        if name != "numerics" and digest != wanted.fingerprints.get(name)
+    ]
     found += [
         f"{key} (stored {value}, asked for {wanted.identity.get(key)})"
         for key, value in stored.identity.items()
         if value != wanted.identity.get(key)
     ]
     return found
-
-
-def _compute(prepared: Prepared, store: Store) -> None:
-    """Compute the missing blocks and read all back, on a new cluster if one is lost."""
-    context = prepared.context()
-    memory = _check_memory(prepared.job, store.plan)
-    failures: dict[Block, str] = {}
-    for _ in range(REBUILDS):
-        with workers(prepared.job, memory) as client:
-            client.register_plugin(WorkerContext(context, absolute(str(store.storage))))
-            lost = _stages(client, store, failures)
-        if not lost:
-            break
-    missing = [block for block in COMPUTE.missing(store) or READ_BACK.missing(store) if block not in failures]
-    if failures or missing:
-        lines = [f"{name}, {QUANTITIES[name].label(store.plan, b)}: {text}" for (name, b), text in failures.items()]
-        raise IncompleteError(
-            f"{store.storage}: {len(missing) + len(failures)} blocks are missing. Repeat the command to go on.\n"
-            + "\n".join(lines[:10])
-        )
-
-
-def _stages(client: Client, store: Store, failures: dict[Block, str]) -> bool:
-    """Compute what is missing, then read back what has been computed; True if the scheduler was lost on the way."""
-    total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
-    for stage in (COMPUTE, READ_BACK):
-        missing = [block for block in stage.missing(store) if block not in failures]
-        progress = Progress(stage.name, len(missing), disk_bytes(store.plan) * len(missing) // total)
-        lost = bool(missing) and run_stage(client, store, stage, missing, progress, failures)
-        progress.close()
-        if lost or failures:
-            return lost
-    return False

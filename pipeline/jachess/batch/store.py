@@ -7,7 +7,6 @@ all that came before.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ import numpy as np
 import zarr
 from zarr.codecs import Crc32cCodec
 
+from jachess.batch.disk import writing
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
 from jachess.batch.quantities.record import Receipts, Region, Write, computed_arrays
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.strict import MissingChunk, Strict
-from jachess.errors import StoreError
+from jachess.errors import ChunkError, StoreError
 from jachess.network.graph import Array
 
 FORMAT = 2
@@ -69,8 +69,9 @@ class Store:
 
     def update_attributes(self, changes: Mapping[str, Any]) -> None:
         """Change root attributes; they are on the disk when this returns. For the coordinator alone."""
-        self._group = self._group.update_attributes(dict(changes))
-        self.storage.settle(["zarr.json"])
+        with writing(str(self.storage)):
+            self._group = self._group.update_attributes(dict(changes))
+            self.storage.settle(["zarr.json"])
 
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
@@ -90,8 +91,15 @@ class Store:
         return sorted(name for name, _ in self._group.arrays())
 
     def write(self, writes: Iterable[Write]) -> None:
-        """Write whole chunks, and wait until all of them are on the disk."""
-        self.storage.settle(key for write in writes for key in self._put(*write))
+        """Write whole chunks, and wait until all of them are on the disk.
+
+        Raises
+        ------
+        DiskError
+            If the disk is full, or cannot be written any more.
+        """
+        with writing(str(self.storage)):
+            self.storage.settle(key for write in writes for key in self._put(*write))
 
     def _put(self, name: str, region: Region, data: Array) -> Iterator[str]:
         """Write whole chunks; their keys."""
@@ -102,15 +110,15 @@ class Store:
         assert data.shape == tuple(span.stop - span.start for span in region)
         assert data.dtype == np.dtype(spec.dtype)
         self.array(name)[region] = np.ascontiguousarray(data)
-        yield from (chunk_key(name, indices) for indices in _chunks_of(spec, region))
+        yield from (chunk_key(name, indices) for indices in spec.touched(region))
 
     def read(self, name: str, region: Region) -> Array:
         """Read a part of a quantity's array, whose chunks must all be there and whole.
 
         Raises
         ------
-        StoreError
-            If a chunk is missing or damaged.
+        ChunkError
+            If chunks are missing or damaged: it says which.
         """
         if name not in self._strict:
             place = self.storage.zarr() / name
@@ -122,18 +130,34 @@ class Store:
         except StoreError:
             raise
         except (MissingChunk, ValueError) as error:
-            for indices in _chunks_of(self._specs[name], region):
-                if not self.is_whole(name, indices):
-                    raise StoreError(
-                        f"{self.storage}: chunk {indices} of '{name}' is missing or torn. Run the job again."
-                    ) from error
-            raise StoreError(
-                f"{self.storage}: a chunk of '{name}' is damaged ({error}). Find it with jachess status --checksums."
-            ) from error
+            torn = {i for i in self._specs[name].touched(region) if not self.is_whole(name, i)}
+            lacking = [i for i in self._specs[name].touched(region) if i in torn or self.is_damaged(name, i)]
+            if not lacking:
+                raise
+            which = f"chunk {lacking[0]}" + (f" and {len(lacking) - 1} others" if len(lacking) > 1 else "")
+            what = "missing or torn. Run the job again." if torn else "damaged. Run the job again, with --checksums."
+            raise ChunkError(f"{self.storage}: {which} of '{name}' is {what}", [(name, i) for i in lacking]) from error
 
     def is_whole(self, name: str, indices: Sequence[int]) -> bool:
         """Whether a chunk is there with its full size."""
         return self.storage.size(chunk_key(name, indices)) == self._specs[name].chunk_bytes
+
+    def is_damaged(self, name: str, indices: tuple[int, ...]) -> bool:
+        """Whether a chunk that is there cannot be read: its checksum is wrong."""
+        array = self.array(name)
+        spans = zip(indices, array.chunks, array.shape, strict=True)
+        try:
+            array[tuple(slice(i * chunk, min((i + 1) * chunk, length)) for i, chunk, length in spans)]
+        except StoreError:
+            raise
+        except ValueError:
+            return True
+        return False
+
+    def remove(self, chunks: Iterable[tuple[str, tuple[int, ...]]]) -> None:
+        """Remove chunks: then they are missing, and will be computed. For the holder of the lock and its workers."""
+        with writing(str(self.storage)):
+            self.storage.delete_keys(chunk_key(name, indices) for name, indices in chunks)
 
     def done(self, quantity: str, receipts: Receipts = computed_arrays) -> Array:
         """Of which blocks (n_blocks,) of a quantity the chunks are there, each of full size: by default all of them."""
@@ -161,19 +185,12 @@ class Store:
         return found
 
     def damaged_chunks(self) -> Iterator[tuple[str, tuple[int, ...]]]:
-        """Chunks whose checksum is wrong, by reading all of them."""
+        """Chunks whose checksum is wrong, by reading all of them; labels not counted."""
         for spec in self._specs.values():
-            for indices in zip(*np.nonzero(self._whole_chunks(spec)), strict=True):
-                region = tuple(
-                    slice(int(i) * c, min((int(i) + 1) * c, n))
-                    for i, c, n in zip(indices, spec.chunks, spec.shape, strict=True)
-                )
-                try:
-                    self.array(spec.name)[region]
-                except StoreError:
-                    raise
-                except ValueError:
-                    yield spec.name, tuple(int(i) for i in indices)
+            for found in zip(*np.nonzero(self._whole_chunks(spec)), strict=True):
+                indices = tuple(int(i) for i in found)
+                if self.is_damaged(spec.name, indices):
+                    yield spec.name, indices
 
     def label(self, name: str) -> Array:
         """The labels of an axis, like ``layer_i``."""
@@ -213,12 +230,6 @@ def chunk_key(name: str, indices: Sequence[int]) -> str:
     return "/".join([name, "c", *map(str, indices)])
 
 
-def _chunks_of(spec: ArraySpec, region: Region) -> Iterator[tuple[int, ...]]:
-    """The chunks that a region touches."""
-    spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, spec.chunks, strict=True))
-    return itertools.product(*spans)
-
-
 def _create_array(group: Any, spec: ArraySpec) -> None:
     group.create_array(
         spec.name,
@@ -240,7 +251,7 @@ def _create_labels(group: Any, name: str, values: Array) -> None:
         shape=values.shape,
         chunks=(max(1, min(len(values), 1 << 20)),),
         dtype="str" if text else "int64",
-        compressors=None if text else [Crc32cCodec()],
+        compressors=[Crc32cCodec()],
         dimension_names=(dimension,),
     )
     array[:] = values

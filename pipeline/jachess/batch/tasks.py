@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,11 @@ import numpy as np
 from distributed import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
+from jachess.batch.measure import PARTS, Clock, each_timed, measured, timed
 from jachess.batch.quantities import QUANTITIES, Context
-from jachess.batch.quantities.record import Read, Receipts, Write, computed_arrays, read_back_arrays
+from jachess.batch.quantities.record import Read, Receipts, Region, Write, computed_arrays, read_back_arrays
 from jachess.batch.store import Store
+from jachess.errors import ChunkError
 from jachess.network.graph import Array
 
 Block = tuple[str, int]
@@ -23,11 +27,13 @@ Blocks = Sequence[int]
 
 
 class WorkerContext(WorkerPlugin):  # type: ignore[misc]
-    """Brings network, points and plan to each worker once, also to one that was started again."""
+    """Brings network, points and plan to each worker once, also to one that was started again.
 
-    name = "jachess"
+    Its name is that of one run alone: on a scheduler that serves several, none may meet the network of another.
+    """
 
     def __init__(self, context: Context, out: str) -> None:
+        self.name = f"jachess-{uuid.uuid4().hex}"
         self.context, self.out = context, out
         self.store: Store | None = None
         self.checks: dict[str, Callable[[Read, int], Array]] = {}
@@ -48,47 +54,84 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         return self.checks[quantity]
 
 
-def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) -> None:
-    """Compute, check and write blocks; the receipts, written last, prove that all is on the disk."""
-    record, receipts = QUANTITIES[quantity], list[Write]()
+def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) -> int:
+    """Compute, check and write blocks; the receipts, written last, prove that all is on the disk.
+
+    Returns
+    -------
+    int
+        Bytes written.
+    """
+    record, receipts, n_bytes = QUANTITIES[quantity], list[Write](), 0
 
     def all_but_receipts() -> Iterator[Write]:
+        nonlocal n_bytes
         for block in blocks:
-            for write in record.compute(context, block):
+            for write in each_timed(PARTS[0], record.compute(context, block)):
+                n_bytes += write[2].nbytes
                 if write[0] == record.receipt:
                     receipts.append(write)
                 else:
                     yield write
 
-    store.write(all_but_receipts())
-    store.write(receipts)
+    with timed("writing"):
+        store.write(all_but_receipts())
+        store.write(receipts)
+    return n_bytes
 
 
-def read_back_blocks(check: Callable[[Read, int], Array], store: Store, quantity: str, blocks: Blocks) -> None:
-    """Check what the store holds of blocks: so storing and placing are checked too. What is found is their receipt."""
+def read_back_blocks(check: Callable[[Read, int], Array], store: Store, quantity: str, blocks: Blocks) -> int:
+    """Check what the store holds of blocks: so storing and placing are checked too. What is found is their receipt.
+
+    Returns
+    -------
+    int
+        Bytes written.
+    """
     record = QUANTITIES[quantity]
-    store.write((record.read_back, record.rows(store.plan, block), check(store.read, block)) for block in blocks)
+
+    def read(name: str, region: Region) -> Array:
+        try:
+            return store.read(name, region)
+        except ChunkError as error:  # of no use to anybody: once it is gone, it counts as missing and is computed again
+            store.remove(error.chunks)
+            raise
+
+    found = [(record.read_back, record.rows(store.plan, block), check(read, block)) for block in blocks]
+    with timed("writing"):
+        store.write(found)
+    return sum(residuals.nbytes for _, _, residuals in found)
 
 
-def _plugin() -> WorkerContext:
+def compute_task(run: str, quantity: str, blocks: Blocks) -> None:
+    """Compute blocks, on a worker that has the `WorkerContext` of that name."""
+    with _reported(run, COMPUTE, quantity, blocks, PARTS[0]) as (plugin, store, clock):
+        clock.n_bytes = write_blocks(plugin.context, store, quantity, blocks)
+
+
+def read_back_task(run: str, quantity: str, blocks: Blocks) -> None:
+    """Read blocks back, on such a worker."""
+    with _reported(run, READ_BACK, quantity, blocks, "checks") as (plugin, store, clock):
+        clock.n_bytes = read_back_blocks(plugin.check_of(quantity), store, quantity, blocks)
+
+
+@contextmanager
+def _reported(
+    run: str, stage: Stage, quantity: str, blocks: Blocks, part: str
+) -> Iterator[tuple[WorkerContext, Store, Clock]]:
+    """Tell whoever follows the run that a task begins, and what was measured when it is done.
+
+    The reports go before word that the task is done, and nobody waits for them.
+    """
     from distributed import get_worker
 
-    plugin: WorkerContext = get_worker().plugins[WorkerContext.name]
-    return plugin
-
-
-def compute_task(quantity: str, blocks: Blocks) -> None:
-    """Compute blocks, on a worker that has its `WorkerContext`."""
-    plugin = _plugin()
+    worker = get_worker()
+    plugin: WorkerContext = worker.plugins[run]
     assert plugin.store is not None
-    write_blocks(plugin.context, plugin.store, quantity, blocks)
-
-
-def read_back_task(quantity: str, blocks: Blocks) -> None:
-    """Read blocks back, on such a worker."""
-    plugin = _plugin()
-    assert plugin.store is not None
-    read_back_blocks(plugin.check_of(quantity), plugin.store, quantity, blocks)
+    worker.log_event(run, {"began": worker.get_current_task()})
+    with measured(part) as clock:
+        yield plugin, plugin.store, clock
+    worker.log_event(run, {"stage": stage.name, "quantity": quantity, "blocks": list(blocks), **clock.reading()})
 
 
 @dataclass(frozen=True)
@@ -98,13 +141,13 @@ class Stage:
     Attributes
     ----------
     name : str
-    task : (quantity, blocks) -> None
+    task : (name of the run's WorkerContext, quantity, blocks) -> None
         What a worker does.
     receipts : Receipts
     """
 
     name: str
-    task: Callable[[str, Blocks], None]
+    task: Callable[[str, str, Blocks], None]
     receipts: Receipts
 
     def left(self, store: Store, quantity: str, blocks: Blocks) -> list[int]:

@@ -47,7 +47,10 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         _add_job(command)
-    commands.choices["run"].add_argument("--json", action="store_true", help=_JSON)
+    run = commands.choices["run"]
+    run.add_argument("--checksums", action="store_true", help="read every chunk first; compute damaged ones again")
+    run.add_argument("--performance-report", metavar="FILE", help="write Dask's performance report, a page of HTML")
+    run.add_argument("--json", action="store_true", help=_JSON)
     _add_result_commands(commands)
     return top
 
@@ -72,6 +75,7 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", metavar="NAME", help="the output to differentiate")
     command.add_argument("--method", metavar="M", help="auto (default), reverse, forward or mixed accumulation")
     command.add_argument("--confine", metavar="DIR", help="refuse a job that names a file outside of this folder")
+    command.add_argument("--patience", type=float, metavar="SECONDS", help="how long any block may take (default 600)")
     command.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set any key of the job")
 
 
@@ -79,6 +83,7 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     status = commands.add_parser("status", help="done and missing blocks, verdict, provenance")
     status.add_argument("out", metavar="OUT")
     status.add_argument("--checksums", action="store_true", help="read every chunk and compare its checksum")
+    status.add_argument("--watch", action="store_true", help="follow a run until it ends")
     status.add_argument("--json", action="store_true", help=_JSON)
     validate = commands.add_parser("validate", help="repeat the checks on what is stored")
     validate.add_argument("out", metavar="OUT")

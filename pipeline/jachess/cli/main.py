@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
 _KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
-         "scheduler", "input", "output", "method", "confine")  # fmt: skip
+         "scheduler", "input", "output", "method", "confine", "patience")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,17 +89,18 @@ def _run(options: argparse.Namespace) -> int:
     job = _job(options)
     if job.in_process:
         raise JobError("memory:// ends with this command. Choose a place that stays.")
-    outcome = run_job(job)
+    outcome = run_job(job, checksums=options.checksums, report=options.performance_report)
     plan, verdict = outcome.plan, outcome.verdict
     code = COMPLETE if verdict.passed else FAILED
     if options.json:
         return _json(code, out=outcome.out, quantities=plan.quantities, points=plan.n_points,
                      blocks=outcome.n_blocks, computed=outcome.n_computed, seconds=outcome.seconds,
-                     verdict=verdict.as_dict())  # fmt: skip
+                     workers=outcome.tally.as_dict(), verdict=verdict.as_dict())  # fmt: skip
     if outcome.n_computed:
         print(f"computed  {', '.join(plan.quantities)} of {plan.n_points:,} points in {outcome.seconds:.1f} s")
         if outcome.n_computed < outcome.n_blocks:
             print(f"          {outcome.n_computed} of {outcome.n_blocks} blocks: the others were there already")
+        print(f"time      {outcome.tally.sentence()}")
     else:
         print("complete  nothing to do: this job is there already")
     _tell(verdict)
@@ -109,12 +110,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from jachess.batch.labels import damaged_labels
+    from jachess.batch.progress import tell
     from jachess.batch.store import chunk_key
+    from jachess.result.follow import follow
     from jachess.result.open import Result
 
+    if options.watch:
+        follow(options.out, tell)
     result = Result.open(options.out)
     attributes, verdict, progress = result.store.attributes, result.verdict, result.progress()
-    damaged = list(result.store.damaged_chunks()) if options.checksums else []
+    damaged = [*result.store.damaged_chunks(), *damaged_labels(result.store)] if options.checksums else []
     code = COMPLETE if verdict is not None and verdict.passed else FAILED
     if verdict is None or any(done < total for done, total in progress.values()):
         code = INCOMPLETE
@@ -140,8 +146,9 @@ def _status(options: argparse.Namespace) -> int:
     if options.checksums:
         for name, indices in damaged:
             place = result.store.storage.address(chunk_key(name, indices))
-            print(f"damaged   {name}, chunk {indices}: remove {place} and run the job again")
-        print(f"checksums {'all right' if not damaged else f'{len(damaged)} chunks are damaged'}")
+            print(f"damaged   {name}, chunk {indices}: {place}")
+        advice = f"{len(damaged)} chunks are damaged: jachess run --checksums computes them again"
+        print(f"checksums {advice if damaged else 'all right'}")
     return code
 
 

@@ -85,9 +85,8 @@ def _prepared(
             confine=confine,
         )
     )
-    changed = [
-        name for name, digest in store.plan.fingerprints.items() if prepared.plan.fingerprints.get(name) != digest
-    ]
+    found, wanted = prepared.plan.fingerprints, store.plan.fingerprints
+    changed = [name for name in ("network", "points", "targets") if found.get(name) != wanted.get(name)]
     if changed:
         raise StoreError(
             f"{store.storage}: {' and '.join(changed)} changed since it was computed. "

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from jachess.backprop.gradient import gradient
 from jachess.backprop.hessian_check import DIRECTIONS, check_gradient
+from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Read, Write, pass_memory, read_back_array
 from jachess.network.graph import Array
@@ -28,7 +29,8 @@ def _arrays(plan: Plan) -> list[ArraySpec]:
 
 def _compute(context: Context, block: int) -> Iterator[Write]:
     found = gradient(context.error_head(), context.all_chunks()).astype(context.plan.dtype, copy=False)
-    residual = check_gradient(context.error_head(), context.all_chunks(), found, (_SEED, block))
+    with timed("checks"):
+        residual = check_gradient(context.error_head(), context.all_chunks(), found, (_SEED, block))
     yield "gradient", (slice(0, len(found)),), found
     yield "gradient_residual", (slice(0, DIRECTIONS),), residual
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
+from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import (
@@ -116,7 +117,8 @@ class _Form:
         plan, rows, head = context.plan, _rows(context.plan, block), self.head(context)
         columns = slice(rows.start, plan.n_weights)
         strip = hessian_strip(head, context.all_chunks(), rows).astype(plan.dtype, copy=False)
-        check = check_hessian_rows(head, context.all_chunks(), strip, rows, columns, (self.seed, block))
+        with timed("checks"):
+            check = check_hessian_rows(head, context.all_chunks(), strip, rows, columns, (self.seed, block))
         yield self.name, (rows, columns), strip
         if plan.triangle == "both" and rows.stop < plan.n_weights:
             below = np.ascontiguousarray(strip[:, len(strip) :].T)

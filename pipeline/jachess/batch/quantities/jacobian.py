@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.jacobian_check import SAMPLES, check_jacobian
+from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import (
     ArraySpec,
@@ -53,7 +54,8 @@ def _compute(context: Context, block: int) -> Iterator[Write]:
     plan, span = context.plan, point_span(context.plan, block)
     points = context.source.points(span.start, span.stop)
     jacobian = jacobian_rows(context.network, points, method=plan.method).astype(plan.dtype, copy=False)
-    check = check_jacobian(context.network, points, jacobian, (_SEED, block))
+    with timed("checks"):
+        check = check_jacobian(context.network, points, jacobian, (_SEED, block))
     samples = check.samples.copy()
     samples[:, 0] += span.start
     outputs = slice(0, plan.n_outputs)

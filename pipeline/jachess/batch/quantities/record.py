@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,11 @@ class ArraySpec:
     def owners(self) -> Array:
         """The block that writes each chunk (grid), -1 for none."""
         return np.broadcast_to(self.owner(*np.ogrid[tuple(slice(n) for n in self.grid)]), self.grid)
+
+    def touched(self, region: Region) -> Iterator[tuple[int, ...]]:
+        """Indices of the chunks that a region touches."""
+        spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, self.chunks, strict=True))
+        return itertools.product(*spans)
 
     @property
     def stored_bytes(self) -> int:

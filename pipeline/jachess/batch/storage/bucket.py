@@ -123,6 +123,10 @@ class Bucket(Storage):
         start = f"{self.key}/{prefix}".rstrip("/")
         self._delete([f"{start}/{key}" for key, _ in self.sizes(prefix)])
 
+    def delete_keys(self, keys: Iterable[str]) -> None:
+        """One by one."""
+        self._delete([f"{self.key}/{key}" for key in keys])
+
     def remove(self) -> None:
         """First the root's metadata, so that what is left on the way is no store."""
         self._put(self._unfinished, b"")

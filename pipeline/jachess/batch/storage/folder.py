@@ -24,7 +24,7 @@ class Folder(Storage):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self.path = path
+        self.path, self.log = path, path.with_name(path.name + ".log")
 
     def zarr(self) -> Any:
         """Its chunks are written under another name and renamed, which `settle` makes lasting."""
@@ -89,9 +89,16 @@ class Folder(Storage):
         """The folder of that name."""
         shutil.rmtree(self.path / prefix, ignore_errors=True)
 
+    def delete_keys(self, keys: Iterable[str]) -> None:
+        """Their files."""
+        for key in keys:
+            (self.path / key).unlink(missing_ok=True)
+
     def remove(self) -> None:
-        """The folder and all in it."""
+        """The folder and all in it, and the log."""
         shutil.rmtree(self.path)
+        if self.log is not None:
+            self.log.unlink(missing_ok=True)
 
     def remove_unfinished(self) -> None:
         """Those under temporary names."""
@@ -122,8 +129,12 @@ class FileLock(Lock):
             return False
         except OSError as error:
             raise StoreError(f"{self.path}: cannot be written ({error.strerror}). Choose another place.") from error
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(self._text())
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self._text())
+        except OSError as error:
+            self.path.unlink()
+            raise StoreError(f"{self.path}: cannot be written ({error.strerror}). Make room first.") from error
         return True
 
     def _look(self) -> Seen | None:

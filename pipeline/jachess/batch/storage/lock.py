@@ -78,6 +78,11 @@ class Lock(ABC):
         while not self._stop.wait(self.heartbeat):
             self._beat()
 
+    def is_held(self) -> bool:
+        """Whether a run that is alive holds it."""
+        seen = self._look()
+        return seen is not None and not self._is_dead(seen)
+
     def _take_over_if_stale(self) -> bool:
         seen = self._look()
         if seen is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from jachess.batch.storage.lock import Lock
@@ -17,6 +18,9 @@ class Storage(ABC):
 
     in_process = False
     """Whether only this process sees it."""
+
+    log: Path | None = None
+    """Where the log of runs lies, if there is a place for one."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -71,6 +75,10 @@ class Storage(ABC):
     @abstractmethod
     def delete(self, prefix: str) -> None:
         """Remove all keys below a prefix. For the holder of the lock alone."""
+
+    @abstractmethod
+    def delete_keys(self, keys: Iterable[str]) -> None:
+        """Remove single keys, as far as they are there. For the holder of the lock and its workers."""
 
     @abstractmethod
     def remove(self) -> None:
