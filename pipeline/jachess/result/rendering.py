@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jachess.checks.table import table
 from jachess.network.graph import Array
 
 FORMATS = ("table", "csv", "json", "npy")
@@ -69,7 +70,7 @@ class Selection:
         shown = flat[:_MOST_ROWS, :_MOST_COLUMNS]
         head = ["", *labels[-1][:_MOST_COLUMNS]]
         body = [[name, *(_number(x) for x in row)] for name, row in zip(rows, shown, strict=False)]
-        lines = _aligned([head, *body])
+        lines = table([head, *body])
         left = flat.size - shown.size
         if left:
             lines.append(f"… {left:,} more of {flat.size:,} elements; all of them: --format csv, json or npy")
@@ -110,7 +111,7 @@ class Table:
         """For people."""
         shown = self.rows[:_MOST_LINES]
         left = len(self.rows) - len(shown)
-        lines = _aligned([list(self.columns), *([_number(each) for each in row] for row in shown)])
+        lines = table([list(self.columns), *([_number(each) for each in row] for row in shown)])
         if left:
             lines.append(f"… {left:,} more of {len(self.rows):,} lines; all of them: --format csv, json or npy")
         return "\n".join(lines) + "\n"
@@ -125,15 +126,6 @@ def render(answer: Selection | Table, form: str) -> bytes:
     if form == "json":
         return (json.dumps(answer.as_json()) + "\n").encode()
     return (answer.as_csv() if form == "csv" else answer.as_text()).encode()
-
-
-def _aligned(lines: list[list[str]]) -> list[str]:
-    """Lines of columns: the first to the left, the others to the right."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return [
-        "  ".join([line[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(line[1:], widths[1:], strict=True))]).rstrip()
-        for line in lines
-    ]
 
 
 def _number(value: Any) -> str:
