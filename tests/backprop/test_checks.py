@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import jachess
 from jachess.backprop.hessian_check import check_gradient, check_hessian_rows
+from jachess.backprop.input_hessian import check_input_hessians
 from jachess.backprop.jacobian_check import check_jacobian
 from jachess.backprop.propagation import Chunks
+from jachess.backprop.weight_jacobian import check_weight_jacobian
 from jachess.network.head import Head, error_head
 from tests.networks import CASES, Case
 
@@ -31,9 +35,12 @@ def test_right_jacobians_pass(case: Case) -> None:
 
 @cases
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_right_hessian_rows_pass(case: Case, dtype: type) -> None:
+@pytest.mark.parametrize("outer_product", [False, True])
+def test_right_hessian_rows_pass(case: Case, dtype: type, outer_product: bool) -> None:
     head, chunks = head_and_chunks(case)
-    hessian = jachess.hessian(case.network, case.points[0], case.targets, error=case.error).astype(dtype)
+    head = replace(head, outer_product=outer_product)
+    arguments = (case.network, case.points[0], case.targets)
+    hessian = jachess.hessian(*arguments, error=case.error, outer_product=outer_product).astype(dtype)
     rows, columns = slice(7, 20), slice(7, case.network.n_weights)
     check = check_hessian_rows(head, chunks, hessian[rows, columns], rows, columns, (1,))
     assert (check.residual < 1).all()
@@ -51,9 +58,35 @@ def test_right_gradients_pass(case: Case) -> None:
 
 
 @cases
-def test_one_wrong_element_fails_its_row_alone(case: Case) -> None:
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_right_derivatives_of_outputs_pass(case: Case, dtype: type) -> None:
+    by_weights = jachess.weight_jacobian(case.network, case.points[0]).astype(dtype)
+    assert (check_weight_jacobian(case.network, case.points, by_weights, (8,)) < 1).all()
+    twice = jachess.input_hessian(case.network, case.points[0], outputs=[2, 0]).astype(dtype)
+    assert (check_input_hessians(case.network, case.points, twice, [2, 0], (9,)) < 1).all()
+
+
+@cases
+def test_one_wrong_derivative_of_outputs_fails_its_row_alone(case: Case) -> None:
+    by_weights = jachess.weight_jacobian(case.network, case.points[0])
+    by_weights[4, 1, 3] += 1e-5 * np.linalg.norm(by_weights[4, 1])
+    twice = jachess.input_hessian(case.network, case.points[0], outputs=[2, 0])
+    twice[4, 1, 3, 2] += 1e-4 * np.linalg.norm(jachess.jacobian(case.network, case.points[0])[4, 0])
+    found = [
+        check_weight_jacobian(case.network, case.points, by_weights, (8,)),
+        check_input_hessians(case.network, case.points, twice, [2, 0], (9,)),
+    ]
+    for residual, row in zip(found, ((4, 1), (4, 1, 3)), strict=True):
+        assert residual[row] > 1
+        assert (residual > 1).sum() == 1
+
+
+@cases
+@pytest.mark.parametrize("outer_product", [False, True])
+def test_one_wrong_element_fails_its_row_alone(case: Case, outer_product: bool) -> None:
     head, chunks = head_and_chunks(case)
-    hessian = jachess.hessian(case.network, case.points[0], case.targets, error=case.error)
+    head, arguments = replace(head, outer_product=outer_product), (case.network, case.points[0], case.targets)
+    hessian = jachess.hessian(*arguments, error=case.error, outer_product=outer_product)
     whole = slice(0, case.network.n_weights)
     row = int(np.linalg.norm(hessian, axis=1).argmax())
     hessian[row, case.network.n_weights // 3] += 1e-6 * np.linalg.norm(hessian[row])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import jachess
 from jachess.backprop import hessian as hessian_module
-from jachess.backprop import interface, jacobian, tile, whole
+from jachess.backprop import arguments, jacobian, tile, whole
 from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
 from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
@@ -47,7 +47,7 @@ def test_float32_sums_over_many_chunks_lose_nothing(monkeypatch: pytest.MonkeyPa
     """What float32 does to a point it does to each; with 6,000 chunks, sums in float32 would be off by 1e-5 besides."""
     case = CASES[0]
     points, targets = (np.concatenate([array] * 1000) for array in (case.points[0], case.targets))
-    monkeypatch.setattr(interface, "POINTS_AT_ONCE", 4)
+    monkeypatch.setattr(arguments, "POINTS_AT_ONCE", 4)
     many = jachess.hessian(case.network, points, targets, error=case.error, dtype=np.float32)
     close(many, 1000 * hessian(case, dtype=np.float32).astype(np.float64), 1e-6)
 
@@ -59,7 +59,7 @@ def test_small_pieces_and_groups_give_the_same_hessian(
 ) -> None:
     wanted = hessian(case)
     for module, name, value in (
-        (interface, "POINTS_AT_ONCE", 5),
+        (arguments, "POINTS_AT_ONCE", 5),
         (hessian_module, "PERTURBED", 1),
         (hessian_module, "COLLECTED", 64),
         (tile, "FINISHED", 7),

@@ -22,7 +22,7 @@ from jachess.backprop.gradient import gradient, gradient_at
 from jachess.backprop.kinks import same_sides
 from jachess.backprop.propagation import Chunks, Points, forward
 from jachess.backprop.r_operator import hessian_vector_products
-from jachess.network.graph import Array
+from jachess.network.graph import Array, Network
 from jachess.network.head import Head
 
 EXCLUDED_SHARE = 0.01
@@ -149,9 +149,8 @@ def _total(parts: Sequence[Difference]) -> Difference:
     return Difference(value, spread, floor, parts[0].step)
 
 
-def weight_sizes(head: Head) -> Array:
+def weight_sizes(network: Network) -> Array:
     """Sizes s_i (W,) of the weights: their own, at least the typical one of their tensor."""
-    network = head.network
     size = sizes(network.w[:, None])[:, 0]
     for weight in network.weights:
         if network.w[weight.slice].any():

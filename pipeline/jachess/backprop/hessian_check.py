@@ -32,7 +32,7 @@ SAMPLES = 4
 
 def check_gradient(head: Head, chunks: Chunks, claimed: Array, seed: tuple[int, ...]) -> Array:
     """Residuals (DIRECTIONS,) of ∂E/∂w · v against central differences of E; NaN where kinks forbid a verdict."""
-    random, size = np.random.default_rng(seed), weight_sizes(head)
+    random, size = np.random.default_rng(seed), weight_sizes(head.network)
     if not np.isfinite(claimed).all():
         return np.full(DIRECTIONS, np.inf)
 
@@ -72,7 +72,7 @@ def check_hessian_rows(
     The directions are zero outside ``columns``, so that the block alone must explain the difference.
     """
     random, size = np.random.default_rng(seed), np.zeros(head.network.n_weights)
-    size[columns] = weight_sizes(head)[columns]
+    size[columns] = weight_sizes(head.network)[columns]
 
     def look(step: float) -> tuple[Array, float]:
         directions, differences = [], []

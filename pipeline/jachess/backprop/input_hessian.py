@@ -1,4 +1,4 @@
-"""The second derivatives ∂²y_k/∂x_i∂x_j of outputs with respect to the inputs, for every point.
+"""The second derivatives ∂²y_k/∂x_i∂x_j of outputs with respect to the inputs, for every point, and their check.
 
 The R-operator applied to unit perturbations of the inputs: one pass forward for all of them, then for each output the
 pass back from it, ∂y_k/∂(every value), and how that responds. The outputs themselves are linear in y: nothing is added
@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jachess.backprop.differences import Difference, random_direction
+from jachess.backprop.jacobian_check import input_sizes
+from jachess.backprop.output_difference import difference_along_inputs
 from jachess.backprop.propagation import (
     Points,
     State,
@@ -20,6 +23,8 @@ from jachess.backprop.propagation import (
     push_tangents,
 )
 from jachess.backprop.r_operator import ELEMENTS
+from jachess.backprop.row_check import check_rows
+from jachess.backprop.weight_jacobian import identity_rows
 from jachess.network.graph import Array, Network
 from jachess.network.paths import descendants
 
@@ -56,3 +61,31 @@ def _errors(network: Network, state: State, output: int) -> dict[str, Array]:
     start[:, output] = 1
     wanted = descendants(network, [network.input])
     return pull_cotangents(network, state, {network.output: start.reshape(value.shape)}, wanted)
+
+
+def check_input_hessians(
+    network: Network, points: Points, hessians: Array, outputs: Sequence[int], seed: tuple[int, ...]
+) -> Array:
+    """Residuals (n, outputs, D) of the rows of ∂²y_k/∂x∂x (n, outputs, D, D) against central differences of ∂y_k/∂x.
+
+    Parameters
+    ----------
+    seed : tuple of int
+        Chooses the directions; the same seed gives the same check.
+    """
+    random, size = np.random.default_rng(seed), input_sizes(network, points)
+    names, n_inputs = [network.input], network.n_inputs
+
+    def jacobian_rows(state: State) -> Array:
+        seeds = {name: rows[list(outputs)] for name, rows in identity_rows(network, state).items()}
+        pulled = pull_cotangents(network, state, seeds, names).get(network.input)
+        if pulled is None:
+            return np.zeros((state.n_points, len(outputs) * n_inputs))
+        return pulled.reshape(len(outputs), state.n_points, n_inputs).swapaxes(0, 1).reshape(state.n_points, -1)
+
+    def differ(some: Points, directions: Array, step: Array | float) -> Difference:
+        return difference_along_inputs(network, some, directions, jacobian_rows, random, step)
+
+    rows = hessians.reshape(len(hessians), -1, n_inputs)
+    found = check_rows(points, rows, lambda which: random_direction(size[which], random), differ)
+    return found.reshape(hessians.shape[:3])

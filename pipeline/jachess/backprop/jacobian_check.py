@@ -7,19 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.backprop.differences import (
-    STEP,
     products,
     random_direction,
     residuals,
-    second_look,
     sizes,
     tolerances,
 )
 from jachess.backprop.output_difference import difference_of_outputs
 from jachess.backprop.propagation import Points
+from jachess.backprop.row_check import check_rows
 from jachess.network.graph import Array, Network
 
-DIRECTIONS = 2
 SAMPLES = 4
 
 
@@ -48,31 +46,20 @@ def check_jacobian(network: Network, points: Points, jacobian: Array, seed: tupl
         Chooses directions and samples; the same seed gives the same check.
     """
     random = np.random.default_rng(seed)
-    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
-    size = sizes(points[which].reshape(len(jacobian), -1))
-    worst, step = _look(network, points, jacobian, size, random, STEP)
-    if (again := ~(worst <= 1).all(axis=1)).any():
-        some = tuple(array[again] for array in points)
-        second, _ = _look(network, some, jacobian[again], size[again], random, step[again])
-        worst[again] = second_look(worst[again], second)
-    worst[~np.isfinite(jacobian).all(axis=2)] = np.inf
+    size = input_sizes(network, points)
+    worst = check_rows(
+        points,
+        jacobian,
+        lambda which: random_direction(size[which], random),
+        lambda some, direction, step: difference_of_outputs(network, some, direction, random, step),
+    )
     return JacobianCheck(worst, _samples(network, points, jacobian, size, random))
 
 
-def _look(
-    network: Network, points: Points, jacobian: Array, size: Array, random: np.random.Generator, step: Array | float
-) -> tuple[Array, Array]:
-    """Residuals (n, K) along random directions, NaN where none has a verdict; and a good step (n, 1) for the next."""
-    directions, differences = [], []
-    for _ in range(DIRECTIONS):
-        directions.append(random_direction(size, random))
-        differences.append(difference_of_outputs(network, points, directions[-1], random, step))
-        step = differences[-1].better_step(axis=1)
-    worst = np.full(jacobian.shape[:2], np.nan)
-    for direction, difference, allowed in zip(directions, differences, tolerances(differences), strict=True):
-        product, rounding = products(jacobian, direction[:, None, :])
-        worst = np.fmax(worst, residuals(product - difference.value, allowed + rounding))
-    return worst, np.asarray(step)
+def input_sizes(network: Network, points: Points) -> Array:
+    """Sizes s_i (n, D) of the inputs."""
+    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
+    return sizes(points[which].reshape(len(points[which]), -1))
 
 
 def _samples(network: Network, points: Points, jacobian: Array, size: Array, random: np.random.Generator) -> Array:

@@ -154,7 +154,7 @@ def _of_hessian(
     vectors[np.arange(len(rows)), rows] = 1
     by_operator = hessian_vector_products(head, chunks, vectors)
     yield Comparison("hessian: strip = R-operator", worst(by_operator - strip, rounding))
-    direction = random_direction(weight_sizes(head), random)
+    direction = random_direction(weight_sizes(head.network), random)
     slope = strip @ direction
     allowed = np.sqrt(n) * (rounding * np.abs(direction)).max(axis=1)
     product = hessian_vector_products(head, chunks, direction[None])
