@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jachess
-from jachess.backprop import hessian as hessian_module
 from jachess.backprop import arguments, jacobian, tile, whole
+from jachess.backprop import hessian as hessian_module
 from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
 from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
