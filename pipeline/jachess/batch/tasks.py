@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
     def setup(self, worker: Any) -> None:
         """Open the store when the worker starts; let each worker use one core."""
         self.limits = threadpool_limits(1)
+        # a worker that is being closed has nothing to say of its last heartbeat
+        logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
         self.store = Store(self.out)
 
     def teardown(self, worker: Any) -> None:

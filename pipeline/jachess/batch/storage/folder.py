@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import time
@@ -145,14 +146,10 @@ class FileLock(Lock):
         return Seen(holder_of(text), time.time() - changed, text)
 
     def _take_over(self, seen: Seen) -> bool:
-        """Rename it: one contender alone can, and if it was no longer the dead one's, it goes back."""
-        aside = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex}")
-        with contextlib.suppress(FileNotFoundError):
-            self.path.rename(aside)
-            if aside.read_bytes() != seen.version:
-                with contextlib.suppress(FileExistsError):
-                    os.link(aside, self.path)
-            aside.unlink()
+        """Remove it, one contender at a time, if it is still the dead one's: then all try to create their own."""
+        with _one_at_a_time(self.path.parent), contextlib.suppress(FileNotFoundError):
+            if self.path.read_bytes() == seen.version:
+                self.path.unlink()
         return False
 
     def _beat(self) -> None:
@@ -163,6 +160,18 @@ class FileLock(Lock):
         with contextlib.suppress(OSError):
             if self.path.read_bytes() == self._text():
                 self.path.unlink()
+
+
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Holds others off who ask for the same folder; death ends it too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # where a file system knows no such lock, what is left is to look twice
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sweep(folder: str, before: str) -> Iterator[tuple[str, int]]:
