@@ -86,7 +86,7 @@ class Computation:
 
     def _stages(self, client: Client) -> None:
         plugin = WorkerContext(self.prepared.context(), absolute(str(self.store.storage)))
-        client.register_plugin(plugin)
+        _equip(client, plugin)
         with _reported(self.report):
             for _ in range(ROUNDS):
                 if not self._round(client, plugin.name):
@@ -157,3 +157,21 @@ def _reported(file: str | None) -> Iterator[None]:
             report.__exit__(None, None, None)
         except Exception as error:  # whatever drawing it raises, or a lost scheduler
             tell(f"{file}: there is no performance report ({type(error).__name__}: {error}).")
+
+
+def _equip(client: Client, plugin: WorkerContext) -> None:
+    """Give workers what they need; one that dies just then takes nothing from the others, so it is given once more.
+
+    Raises
+    ------
+    ClusterLost
+        If that does not help.
+    """
+    for attempt in range(REBUILDS):
+        try:
+            client.register_plugin(plugin)
+        except OSError as error:  # Dask's CommClosedError is one
+            if attempt == REBUILDS - 1:
+                raise ClusterLost(f"{type(error).__name__}: {error}") from error
+        else:
+            return
