@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 import jachess
+from jachess.backprop.propagation import outputs
 from jachess.batch.job import QUANTITIES as NAMES
 from jachess.batch.job import job_of, schema
 from jachess.batch.quantities import QUANTITIES
@@ -18,6 +19,7 @@ from jachess.batch.run import run_job
 from jachess.cli.arguments import QUANTITIES as OPTIONS
 from jachess.network.graph import Array, Network
 from jachess.result.validation import validate
+from jachess.result.woodbury import woodbury_inverse
 from tests.conftest import save_model
 
 MORE = [name for name in NAMES if name not in ("outputs", "jacobian", "gradient", "hessian")]
@@ -44,7 +46,8 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     np.save(folder / "targets.npy", targets)
     keys = {name: str(folder / f"{name}.npy") for name in ("points", "targets")}
     job = {"network": str(folder / "model.onnx"), "error": "cross-entropy", "out": str(folder / "out.zarr")}
-    run_job(job_of({**keys, **job, "compute": MORE, "workers": 1, "triangle": request.param}))
+    run_job(job_of({**keys, **job, "compute": MORE, "workers": 1,
+                   "triangle": request.param, "input_hessian_outputs": [2, 0]}))  # fmt: skip
     return Ran(folder / "out.zarr", jachess.read_network(folder / "model.onnx"), points, targets)
 
 
@@ -66,9 +69,39 @@ def test_what_is_stored_is_what_is_computed(ran: Ran) -> None:
     result, arguments = jachess.open_result(ran.path), (ran.network, ran.points, ran.targets)
     outer = jachess.hessian(*arguments, error="cross-entropy", outer_product=True)
     np.testing.assert_allclose(result.outer_product[:].values, outer, atol=1e-12 * np.abs(outer).max())
+    np.testing.assert_allclose(result["weight_jacobian"][:].values, jachess.weight_jacobian(ran.network, ran.points))
+    twice = result["input_hessian"][:].values
+    np.testing.assert_allclose(twice[:, [2, 0]], jachess.input_hessian(ran.network, ran.points, outputs=[2, 0]))
+    assert np.isnan(twice[:, 1]).all()
 
 
-WRONG = {"outer_product": (7, 60)}
+def test_the_vectors_of_the_outer_product_form(ran: Ran) -> None:
+    """Of probabilities y with cross-entropy they are b = ∂y_k/∂w / √y_k."""
+    result = jachess.open_result(ran.path)
+    rows = result.weight_jacobian[:].values / np.sqrt(outputs(ran.network, (ran.points,)))[:, :, None]
+    whole = result.outer_product[:].values
+    np.testing.assert_allclose(np.einsum("nki,nkj->ij", rows, rows), whole, atol=1e-12 * np.abs(whole).max())
+    inverse = np.linalg.inv(whole + 0.1 * np.eye(len(whole)))
+    np.testing.assert_allclose(woodbury_inverse(rows, damping=0.1), inverse, atol=1e-10)
+
+
+def test_xarray_opens_them_all(ran: Ran) -> None:
+    dataset = jachess.open_result(ran.path).to_xarray()
+    assert set(MORE) <= set(dataset.data_vars)
+    assert dataset.weight_jacobian.coords["layer_i"].values[0] == "hidden.weight"
+    assert dataset.outer_product.isnull().sum() == 0
+
+
+def test_they_are_analysed_too(ran: Ran) -> None:
+    result = jachess.open_result(ran.path)
+    found = result.weight_jacobian.sensitivity().largest
+    np.testing.assert_array_equal(found, np.abs(result.weight_jacobian[:].values).max(axis=0))
+    part = result.input_hessian.sel(point=3, output=2, input="1:3", other_input=0)
+    np.testing.assert_array_equal(part.values, result.input_hessian[:].values[3:4, 2:3, 1:3, :1])
+    assert result.outer_product.eigenpairs(1).values[0] > 0
+
+
+WRONG = {"outer_product": (7, 60), "weight_jacobian": (31, 1, 40), "input_hessian": (22, 2, 3, 1)}
 
 
 @pytest.mark.parametrize("name", MORE)

@@ -17,7 +17,7 @@ import yaml
 
 from jachess.errors import JobError
 
-QUANTITIES = ("outputs", "jacobian", "gradient", "hessian", "outer_product")
+QUANTITIES = ("outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product")
 """All quantities, in the order in which they are computed."""
 OF_THE_ERROR = {"gradient", "hessian", "outer_product"}
 """Those that are derivatives of the error function."""
@@ -61,6 +61,7 @@ class Job:
     method: str = "auto"
     confine: str | None = None
     patience: float | None = None
+    input_hessian_outputs: tuple[int, ...] | None = None
 
     @property
     def needs_error(self) -> bool:
@@ -84,6 +85,7 @@ class Job:
             "input": self.input,
             "output": self.output,
             "method": self.method,
+            "input_hessian_outputs": None if self.input_hessian_outputs is None else list(self.input_hessian_outputs),
         }
 
 
@@ -137,8 +139,9 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
     ]
     if given.get("cluster") and given.get("scheduler"):
         problems.append(f"{where}: 'cluster' and 'scheduler' exclude each other. Keep one.")
-    if isinstance(given.get("weights"), list):
-        given["weights"] = tuple(given["weights"])
+    for key in ("weights", "input_hessian_outputs"):
+        if isinstance(given.get(key), list):
+            given[key] = tuple(given[key])
     if "memory" in given:
         given["memory"] = n_bytes(given["memory"])
     job = Job(

@@ -11,6 +11,7 @@ from jachess.backprop.propagation import forward
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities.record import CHUNK
 from jachess.batch.storage import Storage
 from jachess.errors import PlanError
 from jachess.network.graph import Network
@@ -20,8 +21,6 @@ WORKER_BASE = 200 * 2**20
 """Bytes of a worker process that has imported everything and does nothing (measured: 150 MiB)."""
 POINTS_AT_ONCE = 1024
 """Points of one chunk inside a task: few enough for the cache, enough for fast matrix products."""
-CHUNK = 8 * 2**20
-"""Bytes of a stored chunk, where there is enough to store."""
 DEFAULT_MEMORY = 2 * 2**30
 """Bytes a worker for which blocks are cut, unless the job says; fixed, so that the machine does not shape the store."""
 FEWEST_ROWS = 64
@@ -48,10 +47,16 @@ def make_plan(
     PlanError
         If the network has no weights where some are needed, or the job does not fit.
     """
-    if job.needs_error and not network.n_weights:
+    if not network.n_weights and (job.needs_error or "weight_jacobian" in job.quantities):
         raise PlanError(
-            f"{job.network}: no weights are found in the network, so it has no gradient or Hessian. "
+            f"{job.network}: no weights are found in the network, so it has no derivatives with respect to them. "
             "Name its weight tensors: weights: [NAME, …]."
+        )
+    absent = [k for k in job.input_hessian_outputs or () if k >= network.n_outputs]
+    if absent:
+        raise PlanError(
+            f"input_hessian_outputs: there is no output {absent[0]} (wanted 0 to {network.n_outputs - 1}). "
+            "Leave it out."
         )
     itemsize = int(np.dtype(job.dtype).itemsize)
     per_point = max(1, network.n_outputs * network.n_inputs * itemsize)

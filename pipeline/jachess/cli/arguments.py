@@ -9,6 +9,8 @@ from typing import NoReturn
 QUANTITIES = {
     "outputs": "outputs",
     "jacobian": "Jacobians of the outputs with respect to the inputs",
+    "weight_jacobian": "derivatives of the outputs with respect to the weights",
+    "input_hessian": "second derivatives of the outputs with respect to the inputs",
     "gradient": "gradient of the error with respect to the weights",
     "hessian": "Hessian of the error",
     "outer_product": "outer-product (Gauss-Newton) form of the Hessian",

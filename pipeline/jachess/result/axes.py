@@ -59,7 +59,8 @@ class Axis:
     @property
     def shape(self) -> tuple[int, ...]:
         """The axes that were flattened into this one."""
-        shapes = {"input": self.plan.input_shape, "output": self.plan.output_shape}
+        inputs, outputs = self.plan.input_shape, self.plan.output_shape
+        shapes = {"input": inputs, "other_input": inputs, "output": outputs}
         shape = shapes.get(self.name, ())
         return shape if math.prod(shape) == self.length else (self.length,)
 

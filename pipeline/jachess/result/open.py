@@ -29,6 +29,7 @@ MEMORY = "1GiB"
 _KINDS: dict[tuple[str, ...], type[LabelledArray]] = {
     ("weight_i", "weight_j"): SymmetricMatrix,
     ("point", "output", "input"): Jacobian,
+    ("point", "output", "weight_i"): Jacobian,
 }
 """What arrays of these dimensions are."""
 
@@ -139,6 +140,18 @@ class Result:
         found = self["jacobian"]
         assert isinstance(found, Jacobian)
         return found
+
+    @property
+    def weight_jacobian(self) -> Jacobian:
+        """The derivatives of the outputs with respect to the weights (N, K, W)."""
+        found = self["weight_jacobian"]
+        assert isinstance(found, Jacobian)
+        return found
+
+    @property
+    def input_hessian(self) -> LabelledArray:
+        """The second derivatives of the chosen outputs with respect to the inputs (N, K, D, D)."""
+        return self["input_hessian"]
 
     @property
     def gradient(self) -> LabelledArray:

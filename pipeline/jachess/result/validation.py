@@ -67,7 +67,7 @@ def _prepared(
     """Network and points as the result's job names them, and proof that they are still the same."""
     job = store.attributes["job"]
     named = ((None, points),) if points else tuple((k if k != "points" else None, v) for k, v in job["points"].items())
-    weights = job["weights"]
+    weights, chosen = job["weights"], job.get("input_hessian_outputs")
     prepared = prepare(
         Job(
             network=network or job["network"],
@@ -83,6 +83,7 @@ def _prepared(
             output=job["output"],
             method=job["method"],
             confine=confine,
+            input_hessian_outputs=chosen if chosen is None else tuple(chosen),
         )
     )
     found, wanted = prepared.plan.fingerprints, store.plan.fingerprints

@@ -27,6 +27,8 @@ Read = Callable[[str, Region], Array]
 """Gives a part of an array of the store."""
 
 CRC_BYTES = 4
+CHUNK = 8 * 2**20
+"""Bytes of a stored chunk, where there is enough to store."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,11 @@ def n_point_blocks(plan: Plan) -> int:
 
 def points_label(plan: Plan, block: int) -> str:
     """A block of points, for people."""
-    span = point_span(plan, block)
+    return span_label(point_span(plan, block))
+
+
+def span_label(span: slice) -> str:
+    """Some points, for people."""
     return f"points {span.start} to {span.stop - 1}"
 
 
