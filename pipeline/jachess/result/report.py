@@ -136,6 +136,8 @@ def _summary(result: Result, complete: Collection[str]) -> str:
     page += _table([], facts)
     if verdict is not None:
         rows = [(name, finding.summary()) for name, finding in verdict.findings.items()]
+        for finding in verdict.findings.values():
+            rows += [(name, f"{value:.3g}") for name, value in finding.numbers.items()]
         page += f"<h2>Checks</h2>\n{_table(['quantity', 'what the checks found'], rows)}"
     if "hessian" in complete:
         page += f"<h2>The Hessian in numbers</h2>\n{_table([], _numbers(result, complete))}"
