@@ -40,8 +40,8 @@ class Ran:
 def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("quantities")
     random = np.random.default_rng(3)
-    save_model(folder / "model.onnx", sizes=(5, 11, 3))
-    points, targets = random.normal(size=(40, 5)), random.integers(0, 3, 40)
+    save_model(folder / "model.onnx", sizes=(8, 16, 5))
+    points, targets = random.normal(size=(40, 8)), random.integers(0, 5, 40)
     np.save(folder / "points.npy", points)
     np.save(folder / "targets.npy", targets)
     keys = {name: str(folder / f"{name}.npy") for name in ("points", "targets")}
@@ -69,6 +69,15 @@ def test_what_is_stored_is_what_is_computed(ran: Ran) -> None:
     result, arguments = jachess.open_result(ran.path), (ran.network, ran.points, ran.targets)
     outer = jachess.hessian(*arguments, error="cross-entropy", outer_product=True)
     np.testing.assert_allclose(result.outer_product[:].values, outer, atol=1e-12 * np.abs(outer).max())
+    blocks = np.zeros_like(outer, bool)
+    for weight in ran.network.weights:
+        blocks[weight.slice, weight.slice] = True
+    exact = jachess.hessian(*arguments, error="cross-entropy")
+    for name, whole in (("block_diagonal", exact), ("outer_product_blocks", outer)):
+        expected = np.where(blocks, whole, 0)
+        np.testing.assert_allclose(result[name][:].values, expected, atol=1e-12 * np.abs(whole).max())
+        distance = result.outer_product.distances({"blocks": result[name]})["blocks"].absolute  # type: ignore[dict-item]
+        assert distance == pytest.approx(np.linalg.norm(outer - expected), rel=1e-10)
     np.testing.assert_allclose(result["weight_jacobian"][:].values, jachess.weight_jacobian(ran.network, ran.points))
     twice = result["input_hessian"][:].values
     np.testing.assert_allclose(twice[:, [2, 0]], jachess.input_hessian(ran.network, ran.points, outputs=[2, 0]))
@@ -101,7 +110,19 @@ def test_they_are_analysed_too(ran: Ran) -> None:
     assert result.outer_product.eigenpairs(1).values[0] > 0
 
 
-WRONG = {"outer_product": (7, 60), "weight_jacobian": (31, 1, 40), "input_hessian": (22, 2, 3, 1)}
+WRONG = {"outer_product": (7, 60), "weight_jacobian": (31, 1, 40), "input_hessian": (22, 2, 3, 1),
+         "block_diagonal": (7, 60), "outer_product_blocks": (130, 160)}  # fmt: skip
+"""An element of each; the last lies outside of all blocks, in a chunk that is there."""
+
+
+def test_chunks_that_no_block_touches_are_not_there(ran: Ran) -> None:
+    store = jachess.open_result(ran.path).store
+    for name in ("block_diagonal", "outer_product_blocks"):
+        spec = QUANTITIES[name].arrays(store.plan)[0]
+        files = [file for file in (ran.path / name / "c").rglob("*") if file.is_file()]
+        assert spec.grid == (4, 4)
+        assert len(files) == 16 - spec.left_out == (spec.owners >= 0).sum() < 16
+        assert sum(file.stat().st_size for file in files) == spec.stored_bytes
 
 
 @pytest.mark.parametrize("name", MORE)

@@ -79,14 +79,14 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     return block
 
 
-def hessian_strip(head: Head, chunks: Chunks, rows: slice) -> Array:
-    """The rows of H from the diagonal to the right, H[rows, rows.start:], with a diagonal part that is symmetric.
+def hessian_strip(head: Head, chunks: Chunks, rows: slice, stop: int | None = None) -> Array:
+    """The rows of H from the diagonal to the right, H[rows, rows.start:stop], with a diagonal part that is symmetric.
 
     Returns
     -------
-    array (rows, W - rows.start), float64
+    array (rows, stop - rows.start), float64; stop is W by default
     """
-    strip = hessian_block(head, chunks, rows, slice(rows.start, head.network.n_weights))
+    strip = hessian_block(head, chunks, rows, slice(rows.start, head.network.n_weights if stop is None else stop))
     corner = strip[:, : len(strip)]
     corner[:] = np.triu(corner) + np.triu(corner, 1).T
     return strip

@@ -17,12 +17,13 @@ import yaml
 
 from jachess.errors import JobError
 
-QUANTITIES = ("outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product")
+QUANTITIES = ("outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product",
+              "block_diagonal", "outer_product_blocks")  # fmt: skip
 """All quantities, in the order in which they are computed."""
-OF_THE_ERROR = {"gradient", "hessian", "outer_product"}
-"""Those that are derivatives of the error function."""
-SYMMETRIC = {"hessian", "outer_product"}
+SYMMETRIC = {"hessian", "outer_product", "block_diagonal", "outer_product_blocks"}
 """Those of which the upper triangle may be stored alone."""
+OF_THE_ERROR = {"gradient", *SYMMETRIC}
+"""Those that are derivatives of the error function."""
 
 _PATHS = ("network", "targets", "out", "cluster", "confine")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

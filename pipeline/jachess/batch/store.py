@@ -237,7 +237,7 @@ def _create_array(group: Any, spec: ArraySpec) -> None:
         chunks=spec.chunks,
         dtype=spec.dtype,
         compressors=[Crc32cCodec()],
-        fill_value=np.nan,
+        fill_value=spec.fill,
         dimension_names=spec.dimensions,
         attributes=dict(spec.attributes),
     )

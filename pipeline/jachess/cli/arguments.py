@@ -14,6 +14,8 @@ QUANTITIES = {
     "gradient": "gradient of the error with respect to the weights",
     "hessian": "Hessian of the error",
     "outer_product": "outer-product (Gauss-Newton) form of the Hessian",
+    "block_diagonal": "blocks of the Hessian that belong to single weight tensors",
+    "outer_product_blocks": "blocks of its outer-product form that belong to single weight tensors",
 }
 """What jobs compute; each is an option too."""
 

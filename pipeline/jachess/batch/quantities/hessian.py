@@ -33,12 +33,19 @@ from jachess.network.head import Head
 _FIELDS = ["weight_i", "weight_j", "analytical", "numerical", "residual"]
 
 
-def _n_blocks(plan: Plan) -> int:
+def n_strips(plan: Plan) -> int:
+    """Strips of the matrix: blocks of work, and rows of chunks."""
     return -(-plan.n_weights // plan.strip)
 
 
-def _rows(plan: Plan, block: int) -> slice:
+def strip_rows(plan: Plan, block: int) -> slice:
+    """The rows of a strip."""
     return slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
+
+
+def strip_label(plan: Plan, block: int) -> str:
+    """Rows, for people."""
+    return f"rows {strip_rows(plan, block).start} to {strip_rows(plan, block).stop - 1}"
 
 
 def _memory(plan: Plan) -> int:
@@ -77,7 +84,7 @@ class _Form:
 
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The matrix, samples of it, and residuals."""
-        w, edge, n = plan.n_weights, plan.strip, _n_blocks(plan)
+        w, edge, n = plan.n_weights, plan.strip, n_strips(plan)
         meaning = {
             "long_name": self.meaning.format(plan.error),
             "triangle": plan.triangle,
@@ -114,7 +121,7 @@ class _Form:
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
         """The strip, on both sides of the diagonal if that is asked for, and what its check finds."""
-        plan, rows, head = context.plan, _rows(context.plan, block), self.head(context)
+        plan, rows, head = context.plan, strip_rows(context.plan, block), self.head(context)
         columns = slice(rows.start, plan.n_weights)
         strip = hessian_strip(head, context.all_chunks(), rows).astype(plan.dtype, copy=False)
         with timed("checks"):
@@ -132,7 +139,7 @@ class _Form:
         plan, head = context.plan, self.head(context)
 
         def check(read: Read, block: int) -> Array:
-            rows = _rows(plan, block)
+            rows = strip_rows(plan, block)
             columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
             stored, seed = read(self.name, (rows, columns)), (self.seed, block, 1)
             return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, seed).residual
@@ -144,13 +151,13 @@ class _Form:
         return Quantity(
             self.name,
             self.arrays,
-            _n_blocks,
-            lambda plan, block: f"rows {_rows(plan, block).start} to {_rows(plan, block).stop - 1}",
+            n_strips,
+            strip_label,
             _memory,
             _operations,
             self.compute,
             self.stored_check,
-            lambda plan, block: (_rows(plan, block),),
+            lambda plan, block: (strip_rows(plan, block),),
             lambda plan, row: f"weight {weight_name(plan, row[0])}",
             f"{self.name}_residual",
         )

@@ -46,6 +46,8 @@ class ArraySpec:
         Chunks that are never written.
     owner : function of a chunk's indices (open grids) -> array
         The block that writes it, -1 for none; by default the first index.
+    fill : float
+        What chunks that are not there read as.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ArraySpec:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     left_out: int = 0
     owner: Callable[..., Array] = lambda first, *_: first
+    fill: float = np.nan
 
     @property
     def chunk_bytes(self) -> int:

@@ -1,0 +1,184 @@
+"""The blocks of the Hessian that belong to single weight tensors, and those of its outer-product form (W, W).
+
+The array is that of the whole matrix, and zero outside of the blocks; chunks that no block touches are not there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jachess.backprop.hessian import COLLECTED, hessian_strip
+from jachess.backprop.hessian_check import check_hessian_rows
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.gradient import LABELS
+from jachess.batch.quantities.hessian import n_strips, strip_label, strip_rows
+from jachess.batch.quantities.record import (
+    ArraySpec,
+    Context,
+    Quantity,
+    Read,
+    Write,
+    pass_memory,
+    read_back_array,
+    weight_name,
+)
+from jachess.network.graph import Array
+from jachess.network.head import Head
+
+
+def _tensors(plan: Plan) -> list[slice]:
+    return [slice(offset, offset + math.prod(shape)) for _, shape, offset in plan.weights if math.prod(shape)]
+
+
+def _parts(plan: Plan, rows: slice) -> list[tuple[slice, slice]]:
+    """The rows of each tensor that lie among these, and the tensor."""
+    spans = ((slice(max(rows.start, t.start), min(rows.stop, t.stop)), t) for t in _tensors(plan))
+    return [(part, tensor) for part, tensor in spans if part.start < part.stop]
+
+
+def _end(plan: Plan, block: int) -> int:
+    """Where the chunks of a strip end: those that its last tensor touches."""
+    last: int = max(tensor.stop for _, tensor in _parts(plan, strip_rows(plan, block)))
+    return min(-(-last // plan.strip) * plan.strip, plan.n_weights)
+
+
+def _memory(plan: Plan) -> int:
+    widest = max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip
+    # as for the whole matrix, whose strips are as wide as it
+    return pass_memory(plan) + 8 * (5 * plan.strip * widest + 40 * plan.n_weights + 2 * COLLECTED)
+
+
+def _operations(plan: Plan) -> float:
+    elements: int = sum((tensor.stop - tensor.start) ** 2 for tensor in _tensors(plan))
+    return 1.0 * plan.n_points * elements
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The blocks of a form of the second derivatives.
+
+    Attributes
+    ----------
+    name : str
+        Of the quantity.
+    meaning : str
+        What it is, with the name of the error function left open.
+    seed : int
+    outer_product : bool
+    """
+
+    name: str
+    meaning: str
+    seed: int
+    outer_product: bool = False
+
+    def head(self, context: Context) -> Head:
+        """The head, whose second derivatives are of this form."""
+        return replace(context.error_head(), outer_product=self.outer_product)
+
+    def arrays(self, plan: Plan) -> list[ArraySpec]:
+        """The matrix, and residuals."""
+        w, edge, n, both = plan.n_weights, plan.strip, n_strips(plan), plan.triangle == "both"
+        last = np.array([-(-_end(plan, block) // edge) - 1 for block in range(n)])
+        above = int((last - np.arange(n) + 1).sum())
+
+        def owner(i: Array, j: Array) -> Array:
+            low, high = np.minimum(i, j), np.maximum(i, j)
+            return np.where((high <= last[low]) & (both | (i <= j)), low, -1)
+
+        meaning = {
+            "long_name": self.meaning.format(plan.error),
+            "triangle": plan.triangle,
+            "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
+        }
+        discrepancy = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
+        residual = ArraySpec(f"{self.name}_residual", ("weight_i",), (w,), (edge,), "float64", discrepancy)
+        return [
+            ArraySpec(
+                self.name,
+                ("weight_i", "weight_j"),
+                (w, w),
+                (edge, edge),
+                plan.dtype,
+                meaning,
+                left_out=n * n - (2 * above - n if both else above),
+                owner=owner,
+                fill=0.0,
+            ),
+            residual,
+            read_back_array(self.name, residual),
+        ]
+
+    def compute(self, context: Context, block: int) -> Iterator[Write]:
+        """The strip as far as its tensors go, on both sides of the diagonal if that is asked for, and its residuals."""
+        plan, rows, head = context.plan, strip_rows(context.plan, block), self.head(context)
+        columns = slice(rows.start, _end(plan, block))
+        strip = np.zeros((rows.stop - rows.start, columns.stop - columns.start), plan.dtype)
+        residual = np.zeros(len(strip))
+        for part, tensor in _parts(plan, rows):
+            found = hessian_strip(head, context.all_chunks(), part, tensor.stop).astype(plan.dtype, copy=False)
+            inside, across = _from(rows.start, part), _from(rows.start, slice(part.start, tensor.stop))
+            strip[inside, across] = found
+            residual[inside] = self._check(context, found, part, slice(part.start, tensor.stop), (block, 0))
+        yield self.name, (rows, columns), strip
+        if plan.triangle == "both" and rows.stop < columns.stop:
+            below = np.ascontiguousarray(strip[:, len(strip) :].T)
+            yield self.name, (slice(rows.stop, columns.stop), rows), below
+        yield f"{self.name}_residual", (rows,), residual
+
+    def _check(self, context: Context, found: Array, part: slice, columns: slice, seed: tuple[int, ...]) -> Array:
+        seeds = (self.seed, *seed, part.start)
+        return check_hessian_rows(self.head(context), context.all_chunks(), found, part, columns, seeds).residual
+
+    def stored_check(self, context: Context) -> Callable[[Read, int], Array]:
+        """The rows as far as they are stored; what is not of a block must be zero."""
+        plan = context.plan
+
+        def check(read: Read, block: int) -> Array:
+            rows = strip_rows(plan, block)
+            first = min(tensor.start for _, tensor in _parts(plan, rows)) if plan.triangle == "both" else rows.start
+            columns = slice(first // plan.strip * plan.strip, _end(plan, block))
+            stored, residual = read(self.name, (rows, columns)), np.zeros(rows.stop - rows.start)
+            for part, tensor in _parts(plan, rows):
+                span = slice(max(tensor.start, columns.start), tensor.stop)
+                inside, across = _from(rows.start, part), _from(columns.start, span)
+                found = stored[inside, across].copy()
+                residual[inside] = self._check(context, found, part, span, (block, 1))
+                stored[inside, across] = 0
+            residual[(stored != 0).any(axis=1)] = np.inf
+            return residual
+
+        return check
+
+    def quantity(self) -> Quantity:
+        """The record."""
+        return Quantity(
+            self.name,
+            self.arrays,
+            n_strips,
+            strip_label,
+            _memory,
+            _operations,
+            self.compute,
+            self.stored_check,
+            lambda plan, block: (strip_rows(plan, block),),
+            lambda plan, row: f"weight {weight_name(plan, row[0])}",
+            f"{self.name}_residual",
+        )
+
+
+def _from(start: int, span: slice) -> slice:
+    """A range, counted from ``start``."""
+    return slice(span.start - start, span.stop - start)
+
+
+BLOCK_DIAGONAL = _Blocks(
+    "block_diagonal", "second derivatives of the {} error with respect to the weights of one tensor", 7
+).quantity()
+OUTER_PRODUCT_BLOCKS = _Blocks(
+    "outer_product_blocks", "outer-product form of the second derivatives of the {} error, by tensor", 8, True
+).quantity()
