@@ -129,10 +129,11 @@ def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, mon
     labels = axis_labels(prepared.plan, prepared.network)
     store = create_store(tmp_path / "out.zarr", prepared.plan, {"state": "running"}, labels)
     context = Context(prepared.network, prepared.head, prepared.source, prepared.plan)
-    for name, record in ((name, QUANTITIES[name]) for name in prepared.plan.quantities):
-        write_blocks(context, store, name, range(record.n_blocks(prepared.plan)))
-    for name, record in ((name, QUANTITIES[name]) for name in prepared.plan.quantities):
-        read_back_blocks(record.stored_check(context), store, name, range(record.n_blocks(prepared.plan)))
+    counts = {name: QUANTITIES[name].n_blocks(prepared.plan) for name in prepared.plan.quantities}
+    for name, n_blocks in counts.items():
+        write_blocks(context, store, name, range(n_blocks))
+    for name, n_blocks in counts.items():
+        read_back_blocks(QUANTITIES[name].stored_check(context), store, name, range(n_blocks))
     verdict = seal(store, agreement_of(context))
     assert not verdict.passed
     assert store.attributes["state"] == "failed"

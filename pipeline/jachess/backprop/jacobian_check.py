@@ -58,7 +58,7 @@ def check_jacobian(network: Network, points: Points, jacobian: Array, seed: tupl
 
 def input_sizes(network: Network, points: Points) -> Array:
     """Sizes s_i (n, D) of the inputs."""
-    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
+    which = network.input_place
     return sizes(points[which].reshape(len(points[which]), -1))
 
 

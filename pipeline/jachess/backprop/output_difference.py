@@ -52,7 +52,7 @@ def difference_along_inputs(
     Difference
         Arrays (n, R), NaN for points where every step met a kink.
     """
-    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
+    which = network.input_place
 
     def beside(some: Points, chosen: Array, reach: Array) -> State:
         return forward(network, shifted(some, which, directions[chosen], reach))

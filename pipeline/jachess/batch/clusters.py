@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import dask
 import yaml
 from distributed import Client, LocalCluster
 
+from jachess.backprop.parallel import n_cores
 from jachess.batch.job import Job
 from jachess.errors import JobError
 
@@ -44,8 +44,7 @@ def n_workers(job: Job) -> int:
     """How many local workers a job gets: as asked, or one for each core; one if its places are in this process."""
     if job.in_process:
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return job.workers or cores
+    return job.workers or n_cores()
 
 
 @contextmanager

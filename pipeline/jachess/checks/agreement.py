@@ -109,7 +109,7 @@ def analytic(network: Network) -> bool:
 def _of_jacobian(
     network: Network, points: Points, random: np.random.Generator, numbers: dict[str, float]
 ) -> Iterator[Comparison]:
-    which = next(i for i, x in enumerate(network.inputs) if x.name == network.input)
+    which = network.input_place
     ways = {method: jacobian_rows(network, points, method=method) for method in ("reverse", "forward", "mixed")}
     reverse = ways["reverse"]
     changes = [_changed(network, points, random) for _ in range(CHANGES)]
@@ -200,12 +200,7 @@ def _rows(head: Head, points: Points, targets: Array, rows: Array, columns: slic
 
 def _changed(network: Network, points: Points, random: np.random.Generator) -> tuple[Network, Points]:
     """Weights and points changed by ±√u of themselves."""
-
-    def change(array: Array) -> Array:
-        if array.dtype.kind != "f":
-            return array
-        return np.asarray(array * (1 + np.sqrt(UNIT_ROUNDOFF) * random.choice((-1.0, 1.0), array.shape)))
-
+    change = disturbance(random)
     return replace(network, w=change(network.w)), tuple(change(array) for array in points)
 
 

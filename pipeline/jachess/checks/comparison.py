@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from jachess.backprop.differences import SAFETY, STEP, TINY, UNIT_ROUNDOFF, Difference, disturbance
+from jachess.backprop.differences import DISTURBANCE, SAFETY, STEP, TINY, UNIT_ROUNDOFF, Difference, disturbance
 from jachess.network.evaluation import Disturb
 from jachess.network.graph import Array
 
@@ -43,7 +43,7 @@ def noise(derivative: Array, changed: Sequence[Array]) -> Array:
     moved = np.max([np.abs(other - derivative).max(axis=-1, keepdims=True) for other in changed], axis=0)
     usual = np.median(moved[size > 0] / size[size > 0]) * size if size.any() else 0.0
     last = UNIT_ROUNDOFF * np.sqrt(derivative.shape[-1]) * size
-    return np.asarray(SAFETY * (np.sqrt(UNIT_ROUNDOFF) * np.maximum(moved, usual) + last) + TINY)
+    return np.asarray(SAFETY * (DISTURBANCE * np.maximum(moved, usual) + last) + TINY)
 
 
 def by_complex_step(
@@ -58,7 +58,7 @@ def by_complex_step(
     others = [imaginary(disturbance(random)) / IMAGINARY for _ in range(CHANGES)]
     moved = np.max([np.abs(other - found) for other in others], axis=0)
     underflow = TINY / IMAGINARY
-    return Comparison(name, worst(found - slope, allowed + SAFETY * np.sqrt(UNIT_ROUNDOFF) * moved + underflow))
+    return Comparison(name, worst(found - slope, allowed + SAFETY * DISTURBANCE * moved + underflow))
 
 
 def order_of_differences(

@@ -105,9 +105,14 @@ class Network:
     notes: tuple[str, ...] = ()
 
     @property
+    def input_place(self) -> int:
+        """Which of the inputs is differentiated."""
+        return next(place for place, i in enumerate(self.inputs) if i.name == self.input)
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one point of the differentiated input."""
-        return next(i.shape for i in self.inputs if i.name == self.input)
+        return self.inputs[self.input_place].shape
 
     @property
     def n_inputs(self) -> int:
