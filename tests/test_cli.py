@@ -11,7 +11,7 @@ import pytest
 import zarr
 
 from jachess.batch.seal import seal
-from jachess.batch.store import Store
+from jachess.batch.store import FORMAT, Store
 from jachess.checks.verdict import Verdict
 from jachess.cli import main
 from tests.conftest import Files
@@ -115,6 +115,22 @@ REFUSED = [
     (["--memory", "much"], "'memory' is wrong"),
     (["--weights", "absent"], "'absent' not found"),
     (["--set", "colour=red"], "unknown key 'colour'"),
+    (["--set", "compute=[a"], "--set compute: not YAML"),
+    (["--set", "points={x: a, x: b}"], "key 'x' stands twice"),
+    (["--memory", "0B"], "too small for this job"),
+    (["--network", "n" * 300], "cannot be read (File name too long)"),
+    (["--points", "n" * 300], "there is no such file"),
+    (["--out", "n" * 300], "is no place for a result (File name too long)"),
+    (["--out", "/"], "something else is there already. Choose /result.zarr"),
+    (["--out", "."], "something else is there already. Choose /"),
+    (["--out", "nan.npy"], "something else is there already"),
+    (["--out", "file:///out.zarr"], "no such kind of place"),
+    (["--cluster", "empty.npy"], "not YAML"),
+    (
+        ["--network", "a", "--points", "b", "--targets", "c", "--out", "d/e"],
+        "a: there is no such file. Give the path of an ONNX model.\njachess: b: there is no such file.\n"
+        "jachess: c: there is no such file.\njachess: d/e: its folder does not exist",
+    ),
     (["--out", "absent/out.zarr"], "its folder does not exist"),
     (["--workers", "many"], "invalid int value"),
 ]
@@ -150,6 +166,27 @@ def test_bad_input_is_refused(
     assert message in printed.err
     assert "Traceback" not in printed.err
     assert printed.out == ""
+    assert set(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["status", "validate", "query"])
+def test_commands_on_what_is_no_result(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for name, attributes in {"plain": {}, "no-plan": {"jachess_format": FORMAT}, "old": {"jachess_format": 1}}.items():
+        zarr.open_group(name, mode="w", attributes=attributes)
+    before = set(tmp_path.rglob("*"))
+    for place, message in {
+        "absent": "no jachess result here",
+        "file": "no jachess result here",
+        "plain": "not a jachess result of this version",
+        "no-plan": "its plan is damaged",
+        "old": f"wanted format {FORMAT}; got 1",
+    }.items():
+        assert main([command, place]) == 2
+        assert message in capsys.readouterr().err
     assert set(tmp_path.rglob("*")) == before
 
 

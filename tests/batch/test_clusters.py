@@ -33,6 +33,9 @@ def test_a_running_scheduler_is_used_and_left_running(files: Files, result: Path
     [
         (None, "there is no such cluster file"),
         ("workers: 2\n", "wrong keys"),
+        ("cluster: [a\n", "not YAML"),
+        ("cluster: distributed.LocalCluster\narguments: [1]\n", "wrong values"),
+        ("cluster: builtins.dict\n", "builtins.dict is no Dask cluster"),
         ("cluster: distributed.NoSuchCluster\n", "cannot be started .AttributeError"),
         ("cluster: no_such_module.Cluster\n", "cannot be started .ModuleNotFoundError"),
         ("cluster: distributed.LocalCluster\narguments: {colour: red}\n", "cannot be started"),

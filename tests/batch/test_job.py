@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from jachess.batch.job import job_of, load_job, n_bytes, schema
+from jachess.batch.job import job_of, load_job, n_bytes
+from jachess.batch.job_schema import schema
 from jachess.errors import JobError
 
 GOOD: dict[str, Any] = {"network": "m.onnx", "points": "x.npy", "compute": ["jacobian"], "out": "o.zarr"}
@@ -29,7 +30,15 @@ def problems(**changes: Any) -> str:
         ({"compute": ["hessian"]}, "'targets' is missing, and hessian needs it"),
         ({"dtype": "float16"}, "wanted one of float64, float32"),
         ({"memory": "2 gigs"}, "'memory' is wrong"),
+        ({"memory": "9" * 400 + "GiB"}, "'memory' is wrong"),
+        ({"memory": "9" * 300 + "GiB"}, "'memory' is wrong"),
+        ({"out": "a\0b"}, "'out' is wrong (wanted no control characters"),
+        ({"network": "a\n"}, "'network' is wrong"),
+        ({"points": "\udcff.npy"}, "'points' is wrong"),
         ({"workers": 0}, "'workers' is wrong"),
+        ({"workers": 10**400}, "wanted at most 100000"),
+        ({"patience": float("inf")}, "'patience' is wrong"),
+        ({"patience": float("nan")}, "'patience' is not a number"),
         ({"points": 7}, "'points' is wrong"),
         ({"cluster": "c.yaml", "scheduler": "tcp://a:1"}, "exclude each other"),
         ({"weights": []}, "'weights' is wrong"),
@@ -38,6 +47,12 @@ def problems(**changes: Any) -> str:
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], message: str) -> None:
     assert message in problems(**changes)
+
+
+def test_long_lists_take_neither_time_nor_lines() -> None:
+    assert "'weights' is wrong" in problems(weights=["a", 1] * 100_000)
+    assert len(problems(**{f"key{i}": 1 for i in range(100_000)}).splitlines()) == 50
+    assert len(problems(compute=[f"laplacian{i}" for i in range(100_000)]).splitlines()) == 50
 
 
 def test_all_problems_at_once() -> None:
@@ -50,9 +65,15 @@ def test_all_problems_at_once() -> None:
     [
         ("network: a\nnetwork: b\n", "key 'network' stands twice"),
         ("- a\n- b\n", "a job is a mapping"),
-        ("network: [a\n", "not a YAML file"),
-        ("network: !!python/object/apply:os.system [id]\n", "not a YAML file"),
+        ("network: [a\n", "not YAML"),
+        ("network: !!python/object/apply:os.system [id]\n", "not YAML"),
         ("", "a job is a mapping"),
+        ("network: &n [*n]\n", "references"),
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n", "references"),
+        ("workers: " + "9" * 5000, "not YAML"),
+        ("out: 2024-13-45\n", "not YAML"),
+        ("a: " + "[" * 5000, "not YAML"),
+        ("# " + "x" * (1 << 20), "too large"),
     ],
 )
 def test_files_that_are_no_jobs(tmp_path: Path, text: str, message: str) -> None:

@@ -74,8 +74,12 @@ def test_any_kind_of_file_gives_the_same_rows(table: Table, start: int, stop: in
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.npy", b"", "cannot be read"),
+        ("a.npy", b"", "no .npy file"),
         ("a.npy", b"\x93NUMPY\x01\x00garbage", "cannot be read"),
+        ("a.npy", b"\x80\x04K\x01.", "no .npy file"),
+        ("a.csv", b"1,2,3\n1;2;3\n", "number of columns changed"),
+        ("a.csv", b"l,2,3\n1,2,3\n", "neither numbers nor names"),
+        ("a.csv", b"1,2,3,\n", "neither numbers nor names"),
         ("a.npz", b"PK garbage", "cannot be read"),
         ("a.csv", b"1,2,3\n1,2\n", "cannot be read"),
         ("a.csv", b"one,two\nthree,four\n", "cannot be read"),
@@ -90,6 +94,18 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes | None, message:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(PointsError, match=message):
         open_table(str(tmp_path / name)).read(0, 2)
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("header", [b"", b"one,two,three\r\n"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\n"])
+def test_lines_of_csv_end_as_they_like(tmp_path: Path, mark: bytes, header: bytes, end: bytes) -> None:
+    lines = [",".join(map(repr, row)).encode() for row in NUMBERS[:5000].tolist()]
+    (tmp_path / "a.csv").write_bytes(mark + header + end.join(lines) + end)
+    table = open_table(str(tmp_path / "a.csv"))
+    assert table.shape == (5000, 3)
+    for start, stop in ((0, 1), (3, 9), (4090, 4100), (4999, 5000)):
+        np.testing.assert_array_equal(table.read(start, stop), NUMBERS[start:stop])
 
 
 def test_objects_are_never_unpickled(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import zarr
 import jachess
 from jachess.backprop.propagation import outputs
 from jachess.batch.job import QUANTITIES as NAMES
-from jachess.batch.job import job_of, schema
+from jachess.batch.job import job_of
+from jachess.batch.job_schema import schema
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.run import run_job
 from jachess.cli.arguments import QUANTITIES as OPTIONS
@@ -131,4 +132,5 @@ def test_one_changed_element_is_found(ran: Ran, tmp_path: Path, name: str) -> No
     stored = zarr.open_array(copy / name, mode="r+")
     stored[WRONG[name]] = stored[WRONG[name]] + 1e-4 * np.nanmax(np.abs(stored[:]))
     verdict = validate(copy)
-    assert [which for which, finding in verdict.findings.items() if finding.failed] == [name]
+    failed = {which for which, finding in verdict.findings.items() if finding.failed}
+    assert name in failed <= {name, f"symmetry of the {name}"}

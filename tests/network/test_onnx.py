@@ -304,14 +304,26 @@ def doubling(times: int) -> Any:
     return model([*HIDDEN, OUTPUT, *nodes, helper.make_node("Add", ["y", "top"], ["end"])], outputs=("end",))
 
 
-def nested(depth: int) -> Any:
+def nested(depth: int, width: int = 10) -> Any:
     made = model([helper.make_node("F0", ["x"], ["v"], domain="mine"), helper.make_node("Tanh", ["v"], ["y"])])
     for level in range(depth):
         inner, domain = ("Relu", "") if level == depth - 1 else (f"F{level + 1}", "mine")
-        body = [helper.make_node(inner, ["x" if i == 0 else f"t{i - 1}"], [f"t{i}"], domain=domain) for i in range(10)]
+        values = ["x", *(f"t{i}" for i in range(width))]
+        body = [helper.make_node(inner, [values[i]], [values[i + 1]], domain=domain) for i in range(width)]
         imports = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
-        made.functions.append(helper.make_function("mine", f"F{level}", ["x"], ["t9"], body, imports))
+        made.functions.append(helper.make_function("mine", f"F{level}", ["x"], values[-1:], body, imports))
     made.opset_import.append(helper.make_opsetid("mine", 1))
+    return made
+
+
+def hidden(made: Any) -> Any:
+    """The same calls in a branch of control flow."""
+    value = helper.make_tensor_value_info("v", TensorProto.FLOAT, None)
+    branch = helper.make_graph([made.graph.node[0]], "branch", [], [value])
+    choice = helper.make_node("If", ["yes"], ["w"], then_branch=branch, else_branch=branch)
+    end = helper.make_node("Tanh", ["w"], ["y"])
+    del made.graph.node[:]
+    made.graph.node.extend([constant("yes", True), choice, end])
     return made
 
 
@@ -400,6 +412,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "constant too large": (grown("ConstantOfShape", 1 << 36), "too large"),
     "concatenation too large": (doubling(4), "too large"),
     "functions in functions": (nested(6), "graph is too large"),
+    "functions in functions in a branch": (hidden(nested(6)), "graph is too large"),
+    "deep functions": (nested(3000, 1), "too deeply"),
     "frozen batch": (model([*HIDDEN, constant("five", [5, -1]), helper.make_node("Reshape", ["z", "five"], ["f"]),
                             helper.make_node("Gemm", ["f", "B", "b"], ["y"], transB=1)], batch=5),
                      "dynamic first axis"),

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import dask
-import yaml
 from distributed import Client, LocalCluster
 
 from jachess.backprop.parallel import n_cores
 from jachess.batch.job import Job
+from jachess.batch.plain_yaml import read_yaml_file
 from jachess.errors import JobError
 
 _CONFIG = {
@@ -110,18 +110,31 @@ def _local(job: Job, memory: int) -> LocalCluster:
         raise ClusterLost(f"{type(error).__name__}: {error}") from error
 
 
-def _from_file(path: Path) -> Any:
-    """A cluster file: ``cluster`` (import path of a class), its ``arguments``, and the number of ``workers``."""
-    if not path.is_file():
-        raise JobError(f"{path}: there is no such cluster file.")
-    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+def read_cluster_file(path: Path) -> dict[str, Any]:
+    """A cluster file: ``cluster`` (import path of a class), its ``arguments``, and the number of ``workers``.
+
+    Raises
+    ------
+    JobError
+        If there is none, or it is not of this form.
+    """
+    given = read_yaml_file(path, "cluster file")
     if not isinstance(given, dict) or set(given) - {"cluster", "arguments", "workers"} or "cluster" not in given:
         raise JobError(f"{path}: wrong keys (wanted cluster, arguments, workers; got {given}).")
+    if not isinstance(given.get("arguments", {}), dict) or not isinstance(given.get("workers", 1), int):
+        raise JobError(f"{path}: wrong values (wanted a mapping of arguments and a number of workers; got {given}).")
+    return given
+
+
+def _from_file(path: Path) -> Any:
+    given = read_cluster_file(path)
     module, _, name = str(given["cluster"]).rpartition(".")
     try:
         cluster = getattr(importlib.import_module(module), name)(**given.get("arguments", {}))
+        if not hasattr(cluster, "scheduler_address"):
+            raise TypeError(f"{given['cluster']} is no Dask cluster")
         if "workers" in given:
-            cluster.scale(int(given["workers"]))
+            cluster.scale(given["workers"])
     except Exception as error:  # whatever a site's cluster class raises
         raise JobError(f"{path}: the cluster cannot be started ({type(error).__name__}: {error}).") from error
     return cluster

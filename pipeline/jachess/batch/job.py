@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
-import json
+import math
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import yaml
-
+from jachess.batch.job_schema import meaning, validate_job
+from jachess.batch.plain_yaml import read_yaml_file
 from jachess.errors import JobError
 
 QUANTITIES = ("outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product",
@@ -27,7 +24,6 @@ OF_THE_ERROR = {"gradient", *SYMMETRIC}
 
 _PATHS = ("network", "targets", "out", "cluster", "confine")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_LARGEST_FILE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -90,13 +86,6 @@ class Job:
         }
 
 
-@cache
-def schema() -> dict[str, Any]:
-    """The JSON schema of a job file."""
-    text = resources.files("jachess.batch").joinpath("job.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
-
-
 def load_job(path: str | Path, changes: Mapping[str, Any] | None = None) -> Job:
     """Read a job file (YAML); ``changes`` replace single keys of it.
 
@@ -108,17 +97,10 @@ def load_job(path: str | Path, changes: Mapping[str, Any] | None = None) -> Job:
         With everything that is wrong with the file.
     """
     path = Path(path)
-    if not path.is_file():
-        raise JobError(f"{path}: there is no such job file.")
-    if path.stat().st_size > _LARGEST_FILE:
-        raise JobError(f"{path}: too large for a job file (wanted at most {_LARGEST_FILE} bytes).")
-    try:
-        given = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise JobError(f"{path}: not a YAML file: {' '.join(str(error).split())}.") from error
+    given = read_yaml_file(path, "job file")
     if not isinstance(given, dict):
         raise JobError(f"{path}: a job is a mapping of keys to values (got {type(given).__name__}).")
-    _validate(given, str(path))
+    validate_job(given, str(path))
     return job_of({**_resolved(given, path.parent), **(changes or {})}, str(path))
 
 
@@ -130,7 +112,7 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
     JobError
         With everything that is wrong with them.
     """
-    _validate(keys, where)
+    validate_job(keys, where)
     given = dict(keys)
     compute, points = set(given.pop("compute")), given.pop("points")
     problems = [
@@ -140,9 +122,14 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
     ]
     if given.get("cluster") and given.get("scheduler"):
         problems.append(f"{where}: 'cluster' and 'scheduler' exclude each other. Keep one.")
-    for key in ("weights", "input_hessian_outputs"):
-        if isinstance(given.get(key), list):
-            given[key] = tuple(given[key])
+    if math.isnan(given.get("patience", 0)):
+        problems.append(f"{where}: 'patience' is not a number. {meaning('patience')}")
+    if isinstance(given.get("weights"), list):
+        given["weights"] = tuple(given["weights"])
+    if given.get("input_hessian_outputs"):
+        given["input_hessian_outputs"] = tuple(map(int, given["input_hessian_outputs"]))
+    if given.get("workers"):
+        given["workers"] = int(given["workers"])  # to JSON schemas, 2.0 is an integer
     if "memory" in given:
         given["memory"] = n_bytes(given["memory"])
     job = Job(
@@ -159,9 +146,9 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
 
 def n_bytes(text: str) -> int:
     """Bytes of a size like 2GiB or 500 MB."""
-    match = re.fullmatch(r"([0-9.]+) ?([kKMGT]i?)?B", text)
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kKMGT]i?)?B", text)
     if match is None:
-        raise JobError(f"memory: not a size (wanted something like 2GiB; got {text!r}).")
+        raise JobError(f"memory: not a size (wanted something like 2GiB; got {reprlib.repr(text)}).")
     return int(float(match[1]) * _UNITS[(match[2] or "").replace("K", "k")])
 
 
@@ -175,53 +162,3 @@ def _resolved(given: dict[str, Any], folder: Path) -> dict[str, Any]:
         from_folder(points) if isinstance(points, str) else {name: from_folder(file) for name, file in points.items()}
     )
     return resolved
-
-
-def _validate(given: Mapping[str, Any], where: str) -> None:
-    keys = list(schema()["properties"])
-    problems = []
-    for problem in jsonschema.Draft202012Validator(schema()).iter_errors(dict(given)):
-        place = ".".join(map(str, problem.absolute_path))
-        if problem.validator == "additionalProperties" and not place:
-            for key in sorted(str(key) for key in given if key not in keys):
-                close = difflib.get_close_matches(key, keys, 1)
-                advice = f"Did you mean '{close[0]}'?" if close else f"Known keys: {', '.join(keys)}."
-                problems.append(f"{where}: unknown key '{key}'. {advice}")
-        elif problem.validator == "required" and not place:
-            missing = [key for key in problem.validator_value if key not in given]
-            problems += [f"{where}: '{key}' is missing. Add it: {_meaning(key)}" for key in missing]
-        else:
-            got = json.dumps(problem.instance, default=str)[:60]
-            wanted = _wanted(problem)
-            problems.append(
-                f"{where}: '{place or 'job'}' is wrong (wanted {wanted}; got {got}). {_meaning(place)}".strip()
-            )
-    if problems:
-        raise JobError.of(list(dict.fromkeys(problems)))
-
-
-def _wanted(problem: Any) -> str:
-    if problem.validator == "enum":
-        return "one of " + ", ".join(problem.validator_value)
-    if problem.validator == "oneOf":
-        return "one of the forms below"
-    return f"{problem.validator} {problem.validator_value}"
-
-
-def _meaning(place: str) -> str:
-    return str(schema()["properties"].get(place.split(".")[0], {}).get("description", ""))
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, str):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key_node.start_mark)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key '{key}' stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)

@@ -85,7 +85,7 @@ def make_plan(
         identity=job.identity(),
         points_memory=points_memory,
     )
-    return _fitted(plan, job.memory or DEFAULT_MEMORY)
+    return _fitted(plan, DEFAULT_MEMORY if job.memory is None else job.memory)
 
 
 def _round_up(number: int, multiple: int) -> int:

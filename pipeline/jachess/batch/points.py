@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -86,6 +87,12 @@ def _pieces(table: Table) -> Iterator[tuple[int, int]]:
     step = max(1, _PIECE // max(1, int(np.prod(table.shape[1:]))))
     for start in range(0, table.shape[0], step):
         yield start, min(start + step, table.shape[0])
+
+
+def missing_files(job: Job) -> list[str]:
+    """What can be said of points and targets before the network is known."""
+    paths = [path for _, path in job.points] + ([job.targets] if job.targets is not None else [])
+    return [f"{path}: there is no such file." for path in paths if "://" not in path and not os.path.lexists(path)]
 
 
 def open_points(job: Job, network: Network, head: Head | None) -> PointSource:

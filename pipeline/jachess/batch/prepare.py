@@ -14,7 +14,7 @@ from jachess.batch.confine import check_confined
 from jachess.batch.job import Job
 from jachess.batch.plan import NUMERICS, Plan
 from jachess.batch.planning import make_plan
-from jachess.batch.points import PointSource, open_points
+from jachess.batch.points import PointSource, missing_files, open_points
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.storage import is_url
 from jachess.errors import InputError, JobError
@@ -51,7 +51,12 @@ def prepare(job: Job) -> Prepared:
     if is_url(job.network):
         raise JobError(f"{job.network}: a network is read from a local file. Copy it here, with its data beside it.")
     weights = job.weights if isinstance(job.weights, str) else list(job.weights)
-    network = read_network(job.network, weights=weights, input=job.input, output=job.output)
+    try:
+        network = read_network(job.network, weights=weights, input=job.input, output=job.output)
+    except InputError as error:
+        if not (missing := missing_files(job)):
+            raise
+        raise InputError.of([str(error), *missing]) from error
     problems, head = [], None
     try:
         head = error_head(network, job.error) if job.needs_error and job.error else None

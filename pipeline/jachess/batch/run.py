@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jachess.batch.clusters import read_cluster_file
 from jachess.batch.compute import ROUNDS, Computation, check_report
 from jachess.batch.job import Job
 from jachess.batch.labels import damaged_labels, missing_labels, write_labels
@@ -26,7 +28,7 @@ from jachess.batch.store import Store, chunk_key, create_store
 from jachess.batch.tally import Tally
 from jachess.batch.tasks import COMPUTE, READ_BACK, Block
 from jachess.checks.verdict import Verdict
-from jachess.errors import ChunkError, IncompleteError, JobError, StoreError
+from jachess.errors import ChunkError, IncompleteError, InputError, JobError, StoreError
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def plan_job(job: Job) -> Prepared:
     InputError
         If the job is refused.
     """
+    if job.cluster is not None:
+        read_cluster_file(Path(job.cluster))
     prepared = prepare(job)
     check_memory(job, prepared.plan)
     return prepared
@@ -87,8 +91,7 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
     started, storage = time.monotonic(), storage_of(job.out)
     if report is not None:
         check_report(report)
-    prepared = plan_job(job)
-    storage.check()
+    prepared = _checked(job, storage)
     with storage.lock():
         storage.remove_unfinished()
         fresh = not storage.exists()
@@ -107,6 +110,24 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
                 storage.remove()
             raise
         return Outcome(str(storage), store.plan, verdict, total, n_computed, time.monotonic() - started, tally)
+
+
+def _checked(job: Job, storage: Storage) -> Prepared:
+    """The job, and the place of its result, with everything that is wrong with both."""
+    problems = []
+    try:
+        storage.check()
+    except InputError as error:
+        problems.append(str(error))
+    try:
+        prepared = plan_job(job)
+    except InputError as error:
+        if not problems:
+            raise
+        problems.insert(0, str(error))
+    if problems:
+        raise StoreError.of(problems)
+    return prepared
 
 
 def _complete(prepared: Prepared, store: Store, tally: Tally, report: str | None) -> Verdict:

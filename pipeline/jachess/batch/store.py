@@ -45,6 +45,8 @@ class Store:
     def __init__(self, place: Storage | str | Path) -> None:
         zarr.config.set(_CONFIG)
         self.storage = storage = storage_of(place)
+        if storage.size("zarr.json") is None:  # else Zarr would make a folder
+            raise StoreError(f"{storage}: there is no jachess result here.")
         try:
             self._group = zarr.open_group(storage.zarr(), mode="r+", zarr_format=3)
             attributes = self.attributes
@@ -57,10 +59,14 @@ class Store:
                 f"{storage}: not a jachess result of this version (wanted format {FORMAT}; "
                 f"got {attributes.get('jachess_format', 'another kind of Zarr group')}). Choose another place."
             )
-        self.plan = Plan.from_dict(attributes["plan"])
+        try:
+            self.plan = Plan.from_dict(attributes["plan"])
+            specs = [spec for name in self.plan.quantities for spec in QUANTITIES[name].arrays(self.plan)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(f"{storage}: its plan is damaged. Remove it and run the job again.") from error
+        self._specs = {spec.name: spec for spec in specs}
         self._arrays: dict[str, Any] = {}
         self._strict: dict[str, Any] = {}
-        self._specs = {spec.name: spec for name in self.plan.quantities for spec in QUANTITIES[name].arrays(self.plan)}
 
     @property
     def attributes(self) -> dict[str, Any]:

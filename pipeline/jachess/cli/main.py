@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jachess.cli.arguments import QUANTITIES, parser
@@ -47,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return COMPLETE
+    except OSError as error:  # a full or vanished disk, say
+        place = error.filename or options.command
+        return _refuse(f"{place}: {error.strerror}. Mend it and repeat the command.", INCOMPLETE)
 
 
 def _refuse(message: str, code: int) -> int:
@@ -57,9 +62,8 @@ def _refuse(message: str, code: int) -> int:
 
 def _job(options: argparse.Namespace) -> Any:
     """The job of the file, the flags and --set, in this order."""
-    import yaml
-
     from jachess.batch.job import job_of, load_job
+    from jachess.batch.plain_yaml import read_yaml
 
     changes = {key: getattr(options, key) for key in _KEYS if getattr(options, key) is not None}
     wanted = [name for name in QUANTITIES if getattr(options, name)]
@@ -71,7 +75,7 @@ def _job(options: argparse.Namespace) -> Any:
         key, equals, value = text.partition("=")
         if not equals:
             raise JobError(f"--set: not of the form key=value (got {text!r}).")
-        changes[key] = yaml.safe_load(value)
+        changes[key] = read_yaml(value, f"--set {key}")
     return load_job(options.job, changes) if options.job else job_of(changes, "flags")
 
 
@@ -105,8 +109,16 @@ def _run(options: argparse.Namespace) -> int:
         print("complete  nothing to do: this job is there already")
     _tell(verdict)
     print(f"result    {outcome.out}")
-    print(f"next      jachess query {outcome.out}")
+    print(f"next      {_command()} query {outcome.out}")
     return code
+
+
+def _command() -> str:
+    """What to type for this command: its path, unless the shell finds it."""
+    typed = sys.argv[0]
+    if Path(typed).name != "jachess":
+        return "python -m jachess"
+    return "jachess" if typed == shutil.which("jachess") else typed
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -212,8 +224,6 @@ def _query(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from pathlib import Path
-
     from jachess.batch.storage import is_url
     from jachess.result.open import Result
     from jachess.result.report import report

@@ -25,7 +25,8 @@ class Folder(Storage):
 
     def __init__(self, path: Path) -> None:
         super().__init__(str(path))
-        self.path, self.log = path, path.with_name(path.name + ".log")
+        self.path = path if path.name not in ("", "..") else path.resolve()
+        self.log = self.path.parent / f"{self.path.name}.log"
 
     def zarr(self) -> Any:
         """Its chunks are written under another name and renamed, which `settle` makes lasting."""
@@ -37,7 +38,9 @@ class Folder(Storage):
 
     def exists(self) -> bool:
         """Also if it is something else than a folder."""
-        return self.path.exists()
+        with contextlib.suppress(OSError):  # a name that is too long, say
+            return self.path.exists()
+        return False
 
     def reach(self) -> None:
         """A folder needs no asking."""
@@ -45,10 +48,19 @@ class Folder(Storage):
     def check(self) -> None:
         """The folder that the store goes to must be there and writable; it is not made by accident."""
         parent = self.path.absolute().parent
-        if not parent.is_dir():
-            raise StoreError(f"{self}: its folder does not exist. Create it first: mkdir -p {parent}")
-        if not os.access(parent, os.W_OK):
-            raise StoreError(f"{self}: its folder cannot be written. Choose another place.")
+        try:
+            if not parent.is_dir():
+                raise StoreError(f"{self}: its folder does not exist. Create it first: mkdir -p {parent}")
+            if _is_there(self.path) and not (self.path / "zarr.json").is_file():
+                another = self.path / "result.zarr" if self.path.is_dir() else "another place"
+                raise StoreError(f"{self}: something else is there already. Choose {another}.")
+            if not os.access(parent, os.W_OK):
+                raise StoreError(f"{self}: its folder cannot be written. Choose another place.")
+        except StoreError:
+            raise
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise StoreError(f"{self}: is no place for a result ({reason}). Choose another.") from error
 
     def free_bytes(self) -> int | None:
         """Of the disk."""
@@ -58,7 +70,7 @@ class Folder(Storage):
         """Written under a temporary name, put on the disk, and renamed when it is whole."""
         temporary = self.path.with_name(f"{self.path.name}.creating-{uuid.uuid4().hex}")
         try:
-            if self.path.exists():
+            if self.exists():
                 raise StoreError(f"{self}: something is there already. Choose another place.")
             for key, content in files.items():
                 file = temporary / key
@@ -116,6 +128,15 @@ class Folder(Storage):
         return FileLock(self.path)
 
 
+def _is_there(path: Path) -> bool:
+    """Whether anything is there, be it a link that leads nowhere; OSError if nothing can be."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class FileLock(Lock):
     """A lock file beside a folder; its time of change is the last sign of life."""
 
@@ -143,6 +164,8 @@ class FileLock(Lock):
             text, changed = self.path.read_bytes(), self.path.stat().st_mtime
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read ({error.strerror}). Remove it first.") from error
         return Seen(holder_of(text), time.time() - changed, text)
 
     def _take_over(self, seen: Seen) -> bool:

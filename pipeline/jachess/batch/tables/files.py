@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,10 +19,15 @@ from jachess.network.graph import Array
 _LARGEST_WHOLE = 1 << 32
 _LARGEST_PIECE = 1 << 30
 _LINES = 4096
+_NPY = b"\x93NUMPY"
+_BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 26
 
 
 def _npy(storage: Storage, key: str | None) -> Table:
+    with storage.open() as file:
+        if file.read(len(_NPY)) != _NPY:
+            raise PointsError(f"{storage}: this is no .npy file. Write it with numpy.save.")
     if isinstance(storage, Folder):
         array = np.load(storage.path, mmap_mode="r", allow_pickle=False)
         return Table(array.shape, array.dtype, lambda start, stop: np.asarray(array[start:stop]))
@@ -51,7 +57,8 @@ def _npz(storage: Storage, key: str | None) -> Table:
     with storage.open() as file, zipfile.ZipFile(file) as archive:
         sizes = {member.filename.removesuffix(".npy"): member.file_size for member in archive.infolist()}
         if key not in sizes and len(sizes) != 1:
-            raise PointsError(f"{storage}: holds several arrays (wanted {key!r}; got {', '.join(sizes)}).")
+            got = ", ".join(sizes) or "none"
+            raise PointsError(f"{storage}: wanted an array {key!r}, or a single one (got {got}).")
         name = key if key in sizes else next(iter(sizes))
         if sizes[name] > _LARGEST_WHOLE:
             raise PointsError(f"{storage}: too large for .npz, which is read whole. Store it as .npy.")
@@ -65,19 +72,18 @@ def _csv(storage: Storage, key: str | None) -> Table:
     places, n_rows, n_columns, place = [], 0, 1, 0
     with storage.open() as file:
         for number, line in enumerate(_lines(file, storage)):
-            if number == 0:
-                n_columns = line.count(b",") + 1
-            if line.strip() and not (number == 0 and not _is_number(line.split(b",")[0])):
+            if line.strip() and not (number == 0 and _is_header(line, storage)):
                 if n_rows % _LINES == 0:
                     places.append(place)
+                    n_columns = line.count(b",") + 1
                 n_rows += 1
             place += len(line)
 
     def read_piece(number: int) -> Array:
         with storage.open() as file:
             file.seek(places[number])
-            count = min(_LINES, n_rows - number * _LINES)
-            return np.loadtxt(_lines(file, storage), delimiter=",", comments=None, max_rows=count, ndmin=2)
+            rows = (line.removeprefix(_BOM) for line in _lines(file, storage) if line.strip())
+            return np.loadtxt(islice(rows, _LINES), delimiter=",", comments=None, ndmin=2)
 
     borders = np.minimum(np.arange(len(places) + 1) * _LINES, n_rows)
     pieces = Pieces(borders, read_piece, _LINES * n_columns * 8)
@@ -91,6 +97,14 @@ def _lines(file: BinaryIO, storage: Storage) -> Iterator[bytes]:
         if len(line) == _LONGEST_LINE:
             raise PointsError(f"{storage}: a line is too long (wanted less than {_LONGEST_LINE} bytes).")
         yield line
+
+
+def _is_header(line: bytes, storage: Storage) -> bool:
+    """Whether the first line holds names: a row with a number that cannot be read must not pass for them."""
+    cells = [_is_number(cell) for cell in line.removeprefix(_BOM).split(b",")]
+    if any(cells) and not all(cells):
+        raise PointsError(f"{storage}: its first line is neither numbers nor names (got {line.strip()[:60]!r}).")
+    return not all(cells)
 
 
 def _is_number(text: bytes) -> bool:

@@ -41,7 +41,8 @@ def open_zarr_array(storage: Storage, key: str | None) -> Any:
     if not isinstance(node, zarr.Array):
         names = sorted(name for name, _ in node.arrays())
         if key not in names and len(names) != 1:
-            raise PointsError(f"{storage}: holds several arrays (wanted {key!r}; got {', '.join(names) or 'none'}).")
+            got = ", ".join(names) or "none"
+            raise PointsError(f"{storage}: wanted an array {key!r}, or a single one (got {got}).")
         node = node[key if key in names else names[0]]
     chunk = math.prod(node.shards or node.chunks) * node.dtype.itemsize
     if chunk > LARGEST_CHUNK:

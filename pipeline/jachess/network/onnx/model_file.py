@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from jachess.errors import NetworkError
 
 LARGEST_FILE = 512 * 2**20
 MOST_NODES = 20_000
+DEEPEST = 50
 NATIVE_OPSETS = range(13, 29)
 CONVERTED_TO = 20
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
@@ -45,6 +47,22 @@ def load_model(path: Path) -> tuple[Any, list[str]]:
 
 
 def _parse(path: Path) -> Any:
+    try:
+        model = onnx.load_model_from_string(_bytes(path))
+    except OSError as error:
+        raise NetworkError(f"{path}: cannot be read ({error.strerror}). Give the path of an ONNX model.") from error
+    except NetworkError:
+        raise
+    except (DecodeError, ValueError, RuntimeError) as error:
+        raise NetworkError(f"{path}: this is not an ONNX model ({error}).") from error
+    if not model.graph.node or not model.graph.output:
+        raise NetworkError(f"{path}: the model has no operations or no outputs. Is this an ONNX model?")
+    if not 3 <= model.ir_version <= onnx.IR_VERSION:
+        raise NetworkError(f"{path}: unknown IR version (wanted 3 to {onnx.IR_VERSION}; got {model.ir_version}).")
+    return model
+
+
+def _bytes(path: Path) -> bytes:
     if path.is_dir():
         raise NetworkError(f"{path}: this is a folder. Give the path of an ONNX model.")
     if not path.is_file():
@@ -55,15 +73,7 @@ def _parse(path: Path) -> Any:
             f"{path}: the file is too large (wanted at most {LARGEST_FILE} bytes; got {size}). "
             "Store the weights as external data beside it."
         )
-    try:
-        model = onnx.load_model_from_string(path.read_bytes())
-    except (DecodeError, ValueError, RuntimeError) as error:
-        raise NetworkError(f"{path}: this is not an ONNX model ({error}).") from error
-    if not model.graph.node or not model.graph.output:
-        raise NetworkError(f"{path}: the model has no operations or no outputs. Is this an ONNX model?")
-    if not 3 <= model.ir_version <= onnx.IR_VERSION:
-        raise NetworkError(f"{path}: unknown IR version (wanted 3 to {onnx.IR_VERSION}; got {model.ir_version}).")
-    return model
+    return path.read_bytes()
 
 
 def _check_size(path: Path, model: Any) -> None:
@@ -74,17 +84,28 @@ def _check_size(path: Path, model: Any) -> None:
     def size(key: tuple[str, str], active: tuple[tuple[str, str], ...]) -> int:
         if key in active:
             raise NetworkError(f"{path}: function '{key[1]}' calls itself. Such a model cannot be read.")
+        if len(active) > DEEPEST:
+            raise NetworkError(f"{path}: functions call each other too deeply (wanted at most {DEEPEST} levels).")
         if key not in sizes:
-            calls = ((n.domain, n.op_type) for n in functions[key].node)
-            sizes[key] = sum(size(call, (*active, key)) if call in functions else 1 for call in calls)
+            sizes[key] = expanded(functions[key].node, (*active, key))
         return sizes[key]
 
-    total = 0
-    for node in model.graph.node:
-        key = (node.domain, node.op_type)
-        total += size(key, ()) if key in functions else 1
+    def expanded(nodes: Any, active: tuple[tuple[str, str], ...]) -> int:
+        calls = ((node.domain, node.op_type) for node in _with_branches(nodes))
+        return sum(size(call, active) if call in functions else 1 for call in calls)
+
+    total = expanded(model.graph.node, ())
     if total > MOST_NODES:
         raise NetworkError(f"{path}: the graph is too large (wanted at most {MOST_NODES} nodes; got {total}).")
+
+
+def _with_branches(nodes: Any) -> Iterator[Any]:
+    """The nodes, and those in the branches of control flow; a file that can be parsed nests them at most 50 deep."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (attribute.g, *attribute.graphs):
+                yield from _with_branches(graph.node)
 
 
 def _inline_functions(path: Path, model: Any) -> Any:
