@@ -10,11 +10,12 @@ import numpy as np
 
 from jachess.backprop.parallel import for_all
 from jachess.batch.job import Job
-from jachess.batch.prepare import Prepared, prepare
-from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.prepare import Prepared, axis_labels, prepare
+from jachess.batch.quantities import QUANTITIES, Context, Quantity
+from jachess.batch.quantities.record import FurtherCheck
 from jachess.batch.seal import agreement_of
 from jachess.batch.store import Store
-from jachess.batch.verdict import judge
+from jachess.batch.verdict import judge, judge_rows
 from jachess.checks.verdict import Verdict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
@@ -57,8 +58,16 @@ def validate(
         raise StoreError(f"{path}: blocks are missing or torn ({lacking}). Run the job again: it computes only those.")
     prepared = _prepared(store, network, points, targets, confine)
     context = replace(prepared, plan=store.plan).context()
-    found = judge(store.plan, {name: _residuals(context, store, name) for name in store.plan.quantities})
-    return Verdict({**found.findings, "agreement": agreement_of(context)})
+    _check_labels(store, prepared)
+    records = [QUANTITIES[name] for name in store.plan.quantities]
+    found = judge(store.plan, {each.name: _residuals(context, store, each, each) for each in records})
+    further = {
+        check.name: judge_rows(store.plan, check, _residuals(context, store, each, check)())
+        for each in records
+        for check in each.further
+        if check.applies(store.plan)
+    }
+    return Verdict({**found.findings, **further, "agreement": agreement_of(context)})
 
 
 def _prepared(
@@ -96,18 +105,30 @@ def _prepared(
     return prepared
 
 
-def _residuals(context: Context, store: Store, name: str) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
-    record = QUANTITIES[name]
-    n_blocks, check_stored = record.n_blocks(store.plan), record.stored_check(context)
+def _check_labels(store: Store, prepared: Prepared) -> None:
+    """What each weight is called must be what it is."""
+    for name, labels in axis_labels(store.plan, prepared.network).items():
+        wrong = np.flatnonzero(store.label(name) != labels)
+        if len(wrong):
+            raise StoreError(
+                f"{store.storage}: '{name}' was changed at {wrong[0]} (wanted {labels[wrong[0]]}; "
+                f"got {store.label(name)[wrong[0]]}). Remove the result and run the job again."
+            )
+
+
+def _residuals(
+    context: Context, store: Store, record: Quantity, check: Quantity | FurtherCheck
+) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
+    n_blocks, check_stored = record.n_blocks(store.plan), check.stored_check(context)
 
     def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
         found: dict[int, Array] = {}
 
-        def check(block: int) -> None:
+        def fill(block: int) -> None:
             found[block] = np.asarray(check_stored(store.read, block))
 
-        for_all(check, range(n_blocks))
+        for_all(fill, range(n_blocks))
         for block in range(n_blocks):
-            yield tuple(span.start for span in record.rows(store.plan, block)), found[block]
+            yield tuple(span.start for span in check.rows(store.plan, block)), found[block]
 
     return pieces

@@ -15,7 +15,14 @@ from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.gradient import LABELS
-from jachess.batch.quantities.hessian import n_strips, strip_label, strip_rows
+from jachess.batch.quantities.hessian import (
+    n_strips,
+    row_label,
+    strip_label,
+    strip_region,
+    strip_rows,
+    symmetry,
+)
 from jachess.batch.quantities.record import (
     ArraySpec,
     Context,
@@ -24,7 +31,6 @@ from jachess.batch.quantities.record import (
     Write,
     pass_memory,
     read_back_array,
-    weight_name,
 )
 from jachess.network.graph import Array
 from jachess.network.head import Head
@@ -44,6 +50,13 @@ def _end(plan: Plan, block: int) -> int:
     """Where the chunks of a strip end: those that its last tensor touches."""
     last: int = max(tensor.stop for _, tensor in _parts(plan, strip_rows(plan, block)))
     return min(-(-last // plan.strip) * plan.strip, plan.n_weights)
+
+
+def _stored_columns(plan: Plan, block: int) -> slice:
+    """The columns of the chunks of a strip."""
+    rows = strip_rows(plan, block)
+    first = min(tensor.start for _, tensor in _parts(plan, rows)) if plan.triangle == "both" else rows.start
+    return slice(first // plan.strip * plan.strip, _end(plan, block))
 
 
 def _memory(plan: Plan) -> int:
@@ -140,8 +153,7 @@ class _Blocks:
 
         def check(read: Read, block: int) -> Array:
             rows = strip_rows(plan, block)
-            first = min(tensor.start for _, tensor in _parts(plan, rows)) if plan.triangle == "both" else rows.start
-            columns = slice(first // plan.strip * plan.strip, _end(plan, block))
+            columns = _stored_columns(plan, block)
             stored, residual = read(self.name, (rows, columns)), np.zeros(rows.stop - rows.start)
             for part, tensor in _parts(plan, rows):
                 span = slice(max(tensor.start, columns.start), tensor.stop)
@@ -165,9 +177,10 @@ class _Blocks:
             _operations,
             self.compute,
             self.stored_check,
-            lambda plan, block: (strip_rows(plan, block),),
-            lambda plan, row: f"weight {weight_name(plan, row[0])}",
+            strip_region,
+            row_label,
             f"{self.name}_residual",
+            further=(symmetry(self.name, _stored_columns),),
         )
 
 

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
 
 from jachess.backprop.gradient import gradient
 from jachess.backprop.hessian_check import DIRECTIONS, check_gradient
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
-from jachess.batch.quantities.record import ArraySpec, Context, Quantity, Read, Write, pass_memory, read_back_array
+from jachess.batch.quantities.record import (
+    ArraySpec,
+    Context,
+    FurtherCheck,
+    Quantity,
+    Read,
+    Write,
+    computed_again,
+    pass_memory,
+    read_back_array,
+    weight_name,
+)
 from jachess.network.graph import Array
 
 _SEED = 2
+PIECES = 256
+"""Into how many pieces the points are cut, or more, to see the size of the terms that make up a gradient."""
 LABELS = "layer_i unit_i input_i"
 
 
@@ -43,6 +59,31 @@ def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _element_check(context: Context) -> Callable[[Read, int], Array]:
+    """Each element, which differences of E along a direction do not tell apart.
+
+    At a minimum of E the points' terms cancel, so their rounding is measured by those of some points each.
+    """
+
+    def check(read: Read, block: int) -> Array:
+        plan, head, scale = context.plan, context.error_head(), np.zeros(context.plan.n_weights)
+        few = max(1, min(plan.points_at_once, plan.n_points // PIECES))
+        for chunk in context.source.chunks(0, plan.n_points, few):
+            scale += np.abs(gradient(head, partial(list, [chunk])))
+        stored = read("gradient", (slice(0, plan.n_weights),))
+        return computed_again(stored, gradient(head, context.all_chunks()), scale)
+
+    return check
+
+
+ELEMENTS = FurtherCheck(
+    "the gradient",
+    _element_check,
+    lambda plan, block: (slice(0, plan.n_weights),),
+    lambda plan, row: f"weight {weight_name(plan, row[0])}",
+    "a second backpropagation",
+    unit="elements",
+)
 GRADIENT = Quantity(
     "gradient",
     _arrays,
@@ -55,4 +96,5 @@ GRADIENT = Quantity(
     lambda plan, block: (slice(0, DIRECTIONS),),
     lambda plan, row: f"direction {row[0]}",
     "gradient_residual",
+    further=(ELEMENTS,),
 )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from jachess.backprop.differences import residuals
 from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.measure import timed
@@ -20,8 +21,10 @@ from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import (
     ArraySpec,
     Context,
+    FurtherCheck,
     Quantity,
     Read,
+    Region,
     Write,
     pass_memory,
     read_back_array,
@@ -46,6 +49,41 @@ def strip_rows(plan: Plan, block: int) -> slice:
 def strip_label(plan: Plan, block: int) -> str:
     """Rows, for people."""
     return f"rows {strip_rows(plan, block).start} to {strip_rows(plan, block).stop - 1}"
+
+
+def strip_region(plan: Plan, block: int) -> Region:
+    """The rows of a strip, as a region of the residuals."""
+    return (strip_rows(plan, block),)
+
+
+def row_label(plan: Plan, row: tuple[int, ...]) -> str:
+    """A row, for people."""
+    return f"weight {weight_name(plan, row[0])}"
+
+
+def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
+    """The check of a matrix for symmetry, strip by strip; ``columns`` are those that are stored of a strip.
+
+    A run stores both triangles from one, so any difference across the diagonal is a later one.
+    """
+
+    def stored_check(context: Context) -> Callable[[Read, int], Array]:
+        def check(read: Read, block: int) -> Array:
+            rows, across = strip_rows(context.plan, block), columns(context.plan, block)
+            right, down = read(name, (rows, across)), read(name, (across, rows)).T
+            rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
+            return np.asarray(residuals(right - down, rounding).max(axis=1))
+
+        return check
+
+    return FurtherCheck(
+        f"symmetry of the {name}",
+        stored_check,
+        strip_region,
+        row_label,
+        "the columns of the same weights",
+        applies=lambda plan: plan.triangle == "both",
+    )
 
 
 def _memory(plan: Plan) -> int:
@@ -157,9 +195,10 @@ class _Form:
             _operations,
             self.compute,
             self.stored_check,
-            lambda plan, block: (strip_rows(plan, block),),
-            lambda plan, row: f"weight {weight_name(plan, row[0])}",
+            strip_region,
+            row_label,
             f"{self.name}_residual",
+            further=(symmetry(self.name, lambda plan, block: slice(0, plan.n_weights)),),
         )
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from jachess.backprop.differences import UNIT_ROUNDOFF
 from jachess.backprop.propagation import outputs
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import (
@@ -17,6 +16,7 @@ from jachess.batch.quantities.record import (
     Read,
     Region,
     Write,
+    computed_again,
     n_point_blocks,
     pass_memory,
     point_span,
@@ -54,9 +54,7 @@ def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     def check(read: Read, block: int) -> Array:
         region = _rows(context.plan, block)
         stored, again = read("outputs", region), _outputs(context, region[0])
-        unit = max(UNIT_ROUNDOFF, float(np.finfo(stored.dtype).eps) / 2)
-        scale = np.abs(again).max(axis=1, keepdims=True) + np.finfo(np.float64).tiny
-        return np.asarray(np.where(stored == again, 0, np.abs(stored - again) / (1e4 * unit * scale)))
+        return computed_again(stored, again, np.abs(again).max(axis=1, keepdims=True))
 
     return check
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jachess.backprop.differences import UNIT_ROUNDOFF, residuals
 from jachess.backprop.hessian import PERTURBED
 from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import ELEMENTS
@@ -106,6 +107,30 @@ class Context:
 
 
 @dataclass(frozen=True)
+class FurtherCheck:
+    """What validation compares a stored quantity with besides its opponent.
+
+    Attributes
+    ----------
+    name : str
+        What is compared, for people.
+    stored_check, rows, row_name, opponent
+        As of a `Quantity`.
+    unit : str
+        What rows are called.
+    applies : Plan -> bool
+    """
+
+    name: str
+    stored_check: Callable[[Context], Callable[[Read, int], Array]]
+    rows: Callable[[Plan, int], Region]
+    row_name: Callable[[Plan, tuple[int, ...]], str]
+    opponent: str
+    unit: str = "rows"
+    applies: Callable[[Plan], bool] = lambda plan: True
+
+
+@dataclass(frozen=True)
 class Quantity:
     """A quantity that jobs compute.
 
@@ -133,6 +158,7 @@ class Quantity:
         Name of the array of residuals that tasks find before they write, if they look for any.
     opponent : str
         What the quantity is compared with.
+    further : tuple of FurtherCheck
     """
 
     name: str
@@ -147,6 +173,8 @@ class Quantity:
     row_name: Callable[[Plan, tuple[int, ...]], str]
     residual: str | None = None
     opponent: str = "central differences"
+    unit: str = "rows"
+    further: tuple[FurtherCheck, ...] = ()
 
     @property
     def read_back(self) -> str:
@@ -204,6 +232,15 @@ def pass_memory(plan: Plan) -> int:
     """Bytes of the passes over one chunk of points: tangents, responses and values, and spare buffers."""
     values = plan.points_at_once * plan.value_width
     return 8 * (3 * max(ELEMENTS, PERTURBED, values) + 12 * values) + KEPT
+
+
+def computed_again(stored: Array, again: Array, scale: Array) -> Array:
+    """Residuals of stored numbers against the same ones computed again, perhaps by another machine.
+
+    They differ by their own rounding, and by that of sums in another order: at most 10⁴ roundings of ``scale``.
+    """
+    own = float(np.finfo(stored.dtype).eps) * np.abs(again) if stored.dtype != again.dtype else 0.0
+    return residuals(stored - again, 1e4 * UNIT_ROUNDOFF * scale + own + np.finfo(np.float64).tiny)
 
 
 def weight_name(plan: Plan, row: int) -> str:
