@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from jachess.backprop.gradient import gradient
-from jachess.backprop.hessian_check import DIRECTIONS, check_gradient
+from jachess.backprop.gradient_look import DIRECTIONS
+from jachess.backprop.hessian_check import check_gradient
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import (

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jachess.backprop.differences import residuals
+from jachess.backprop.gradient_look import Looks
 from jachess.backprop.hessian import COLLECTED, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.measure import timed
@@ -70,9 +71,13 @@ def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
     def stored_check(context: Context) -> Callable[[Read, int], Array]:
         def check(read: Read, block: int) -> Array:
             rows, across = strip_rows(context.plan, block), columns(context.plan, block)
-            right, down = read(name, (rows, across)), read(name, (across, rows)).T
-            rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
-            return np.asarray(residuals(right - down, rounding).max(axis=1))
+            worst = np.zeros(rows.stop - rows.start)
+            for start in range(rows.start, across.stop, context.plan.strip):
+                beyond = slice(start, min(start + context.plan.strip, across.stop))
+                right, down = read(name, (rows, beyond)), read(name, (beyond, rows)).T
+                rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
+                worst = np.maximum(worst, residuals(right - down, rounding).max(axis=1))
+            return worst
 
         return check
 
@@ -173,14 +178,22 @@ class _Form:
         yield f"{self.name}_residual", (rows,), check.residual
 
     def stored_check(self, context: Context) -> Callable[[Read, int], Array]:
-        """The rows as far as they are stored, so that each stored element takes part."""
-        plan, head = context.plan, self.head(context)
+        """Whole rows, so that each stored element takes part; what is not stored is read across the diagonal."""
+        plan = context.plan
+        looks = Looks(self.head(context), context.all_chunks(), (self.seed, plan.n_weights))
 
         def check(read: Read, block: int) -> Array:
             rows = strip_rows(plan, block)
-            columns = slice(0 if plan.triangle == "both" else rows.start, plan.n_weights)
-            stored, seed = read(self.name, (rows, columns)), (self.seed, block, 1)
-            return check_hessian_rows(head, context.all_chunks(), stored, rows, columns, seed).residual
+
+            def pieces() -> Iterator[tuple[slice, Array]]:
+                for other in range(n_strips(plan)):
+                    columns = strip_rows(plan, other)
+                    if plan.triangle == "both" or block <= other:
+                        yield columns, read(self.name, (rows, columns))
+                    else:
+                        yield columns, read(self.name, (columns, rows)).T
+
+            return looks.check(rows, pieces)
 
         return check
 

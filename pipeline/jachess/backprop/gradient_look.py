@@ -1,0 +1,140 @@
+"""Looks at rows of the Hessian: what central differences of the gradient along a few directions say of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.backprop.differences import (
+    STEP,
+    Difference,
+    products,
+    random_direction,
+    residuals,
+    second_look,
+    tolerances,
+)
+from jachess.backprop.gradient_difference import (
+    GradientDifference,
+    difference_of_gradient,
+    slope_residuals,
+    weight_sizes,
+)
+from jachess.backprop.propagation import Chunks
+from jachess.network.graph import Array
+from jachess.network.head import Head
+
+DIRECTIONS = 2
+
+Pieces = Callable[[], Iterable[tuple[slice, Array]]]
+"""Each call goes once through some rows of H, in pieces (columns, array)."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """Directions of the weights, central differences along them, and what these allow.
+
+    Attributes
+    ----------
+    directions : sequence of arrays (W,)
+    differences : sequence of GradientDifference
+    allowed : sequence of arrays (W,)
+        Tolerances of the differences of the gradient.
+    slopes : array (directions,)
+        Residuals of the gradients that are subtracted, against differences of E, whose evaluations are there already:
+        were they not its gradient, no row would be proved by them.
+    """
+
+    directions: Sequence[Array]
+    differences: Sequence[GradientDifference]
+    allowed: Sequence[Array]
+    slopes: Array
+
+    @classmethod
+    def at_random(cls, head: Head, chunks: Chunks, size: Array, random: np.random.Generator, step: float) -> Look:
+        """Along directions ±m_i s_i of these sizes s (W,); each difference says the step of the next."""
+        directions, differences = [], []
+        for _ in range(DIRECTIONS):
+            directions.append(random_direction(size, random))
+            differences.append(difference_of_gradient(head, chunks, directions[-1], random, step))
+            step = float(differences[-1].gradient.better_step()[0])
+        return cls.of(head, directions, differences)
+
+    @classmethod
+    def of(cls, head: Head, directions: Sequence[Array], differences: Sequence[GradientDifference]) -> Look:
+        """With tolerances and slopes of the differences."""
+        allowed = _tolerances(head, [difference.gradient for difference in differences])
+        slopes = slope_residuals([difference.middle for difference in differences], directions, differences)
+        return cls(directions, differences, allowed, slopes)
+
+    @property
+    def next_step(self) -> float:
+        """A good step for the next look."""
+        return float(self.differences[-1].gradient.better_step()[0])
+
+    def residuals(self, rows: slice, found: Sequence[tuple[Array, Array]]) -> Array:
+        """Residuals (rows,) of the products H[rows] v with each direction, and their rounding."""
+        worst = np.full(len(found[0][0]), np.nan)
+        looked = zip(self.differences, self.allowed, self.slopes, found, strict=True)
+        for difference, tolerance, slope, (product, rounding) in looked:
+            if difference.trusted:
+                discrepancy = product - difference.excluded[rows] - difference.gradient.value[rows]
+                residual = residuals(discrepancy, tolerance[rows] + rounding)
+                worst = np.fmax(worst, np.maximum(residual, slope if slope > 1 else 0.0))
+        return worst
+
+
+class Looks:
+    """Looks along directions of all weights, for any rows; each is taken when it is first asked for.
+
+    Rows that are computed together are checked as soon as they are there, with directions that are zero where nothing
+    is known. Once all of the matrix is known, the same few differences do for every row.
+    """
+
+    def __init__(self, head: Head, chunks: Chunks, seed: tuple[int, ...]) -> None:
+        self._head, self._chunks, self._random = head, chunks, np.random.default_rng(seed)
+        self._taken: list[Look] = []
+        self._lock = threading.Lock()
+
+    def __getitem__(self, number: int) -> Look:
+        with self._lock:
+            while len(self._taken) <= number:
+                step = self._taken[-1].next_step if self._taken else STEP
+                size = weight_sizes(self._head.network)
+                self._taken.append(Look.at_random(self._head, self._chunks, size, self._random, step))
+            return self._taken[number]
+
+    def check(self, rows: slice, pieces: Pieces) -> Array:
+        """Residuals (rows,) of H[rows]."""
+        found, finite = _products(self[0].directions, rows, pieces)
+        worst = self[0].residuals(rows, found)
+        if (worst > 1).any():
+            worst = second_look(worst, self[1].residuals(rows, _products(self[1].directions, rows, pieces)[0]))
+        worst[~finite] = np.inf
+        return worst
+
+
+def _products(directions: Sequence[Array], rows: slice, pieces: Pieces) -> tuple[list[tuple[Array, Array]], Array]:
+    """H[rows] v for each direction, with its rounding, and which rows are finite."""
+    n_rows = rows.stop - rows.start
+    found = [(np.zeros(n_rows), np.zeros(n_rows)) for _ in directions]
+    finite = np.ones(n_rows, bool)
+    for columns, piece in pieces():
+        finite &= np.isfinite(piece).all(axis=1)
+        for direction, (product, rounding) in zip(directions, found, strict=True):
+            part, its_rounding = products(piece, direction[None, columns])
+            product += part
+            np.hypot(rounding, its_rounding, out=rounding)
+    return found, finite
+
+
+def _tolerances(head: Head, differences: Sequence[Difference]) -> list[Array]:
+    """Tolerances (W,): the rows of one tensor are of one kind."""
+    allowed = [np.zeros(head.network.n_weights) for _ in differences]
+    for weight in head.network.weights:
+        for whole, part in zip(allowed, tolerances([d.part(weight.slice) for d in differences]), strict=True):
+            whole[weight.slice] = part
+    return allowed
