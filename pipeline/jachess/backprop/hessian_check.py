@@ -88,8 +88,9 @@ def _samples(
     direction[j] = size[j]
     difference = difference_of_gradient(head, chunks, direction, random, step)
     look = Look.of(head, [direction], [difference])
-    residual = look.residuals(rows, [products(block, direction[None, columns])])
-    largest = np.argsort(-np.abs(block[:, j - columns.start]), kind="stable")[: SAMPLES // 2]
+    column = block[:, j - columns.start, None]
+    residual = look.residuals(rows, [products(column, direction[None, j : j + 1])])
+    largest = np.argsort(-np.abs(column[:, 0]), kind="stable")[: SAMPLES // 2]
     i = np.concatenate([largest, random.integers(len(block), size=SAMPLES - len(largest))])
     numerical = (difference.gradient.value + difference.excluded)[rows][i] / size[j]
-    return np.stack([i + rows.start, np.full(SAMPLES, j), block[i, j - columns.start], numerical, residual[i]], axis=1)
+    return np.stack([i + rows.start, np.full(SAMPLES, j), column[i, 0], numerical, residual[i]], axis=1)
