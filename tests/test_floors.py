@@ -22,7 +22,7 @@ PLACES = {
         "result/scratch.py",
     },
     "obstore": {"batch/storage/bucket.py", "batch/storage/bucket_lock.py", "batch/storage/obstore_errors.py"},
-    "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/compute.py", "batch/window.py"},
+    "distributed": {"batch/tasks.py", "batch/clusters.py", "batch/compute.py", "batch/stored.py", "batch/window.py"},
     "dask": {"batch/clusters.py", "jobs.py", "result/lazy.py"},
     "xarray": {"result/lazy.py"},
     "pyarrow": {"batch/tables/files.py"},

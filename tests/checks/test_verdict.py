@@ -8,10 +8,18 @@ import numpy as np
 import pytest
 
 from jachess import check_jacobian
-from jachess.checks.verdict import Element, Finding, Verdict
+from jachess.checks.verdict import Around, Element, Finding, Neighbour, Verdict
 
 RIGHT = Finding(100, 0, 0, 0.3, ())
-WRONG = Finding(100, 2, 0, np.inf, (("row 3", np.inf), ("row 4", 5.0)), (Element((3, 1), 1.0, np.nan, np.nan, 0.0),))
+WRONG = Finding(
+    100,
+    2,
+    0,
+    np.inf,
+    (("row 3", np.inf), ("row 4", 5.0)),
+    (Element((3, 1), 1.0, np.nan, np.nan, 0.0),),
+    around=Around("row 3, in block 0", (Neighbour("input 1", np.inf, 1.0), Neighbour("input 2", 2.0, 2.0))),
+)
 FEW = Finding(100, 0, 1, 0.3, ())
 MANY = Finding(100, 0, 2, 0.3, (), reasons={"it is dark": 2})
 

@@ -43,13 +43,28 @@ def test_one_changed_element_is_found(
     copy: Path, array: str, place: tuple[int, ...], named: list[str], size: float
 ) -> None:
     stored = zarr.open_array(copy / array, mode="r+")
-    stored[place] = stored[place] + size * np.abs(stored[:]).max()
+    change = size * np.abs(stored[:]).max()
+    stored[place] = stored[place] + change
     verdict = validate(copy)
     failed = {name: finding for name, finding in verdict.findings.items() if finding.failed}
     assert all(array in name for name in failed)
     rows = {row for finding in failed.values() for row, _ in finding.worst if not row.startswith("direction")}
     assert rows == set(named)
     assert all(name in verdict.sentence() for name in named)
+    for finding in failed.values():  # a closer look shows the very element
+        assert finding.around is not None
+        assert finding.around.where.startswith(finding.worst[0][0])
+        worst = max(finding.around.near, key=lambda neighbour: abs(neighbour.stored - neighbour.again))
+        np.testing.assert_allclose(abs(worst.stored - worst.again), change, rtol=1e-6)
+        assert any(worst.name in line for line in str(verdict).splitlines())
+
+
+def test_workers_find_what_this_process_finds(copy: Path) -> None:
+    stored = zarr.open_array(copy / "hessian", mode="r+")
+    stored[7, 40] += 1e-3
+    before = validate(copy)
+    assert before.failed
+    assert validate(copy, workers=2) == before
 
 
 def test_a_changed_digit_of_a_small_element_is_found(copy: Path) -> None:

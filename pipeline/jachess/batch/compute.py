@@ -86,7 +86,7 @@ class Computation:
 
     def _stages(self, client: Client) -> None:
         plugin = WorkerContext(self.prepared.context(), absolute(str(self.store.storage)))
-        _equip(client, plugin)
+        equip(client, plugin)
         with _reported(self.report):
             for _ in range(ROUNDS):
                 if not self._round(client, plugin.name):
@@ -159,7 +159,7 @@ def _reported(file: str | None) -> Iterator[None]:
             tell(f"{file}: there is no performance report ({type(error).__name__}: {error}).")
 
 
-def _equip(client: Client, plugin: WorkerContext) -> None:
+def equip(client: Client, plugin: WorkerContext) -> None:
     """Give workers what they need; one that dies just then takes nothing from the others, so it is given once more.
 
     Raises

@@ -14,11 +14,14 @@ from distributed import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from jachess.batch.measure import PARTS, Clock, each_timed, measured, timed
-from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.quantities import QUANTITIES, Context, checks_of
 from jachess.batch.quantities.record import Read, Receipts, Region, Write, computed_arrays, read_back_arrays
 from jachess.batch.store import Store
 from jachess.errors import ChunkError
 from jachess.network.graph import Array
+
+StoredCheck = Callable[[Read, int], Array]
+"""Gives the residuals of a stored block."""
 
 Block = tuple[str, int]
 """Name of a quantity, and number of the block."""
@@ -37,7 +40,7 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         self.name = f"jachess-{uuid.uuid4().hex}"
         self.context, self.out = context, out
         self.store: Store | None = None
-        self.checks: dict[str, Callable[[Read, int], Array]] = {}
+        self.checks: dict[str, StoredCheck] = {}
 
     def setup(self, worker: Any) -> None:
         """Open the store when the worker starts; let each worker use one core."""
@@ -50,11 +53,11 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         """The worker may be a guest in a process that has other work to do."""
         self.limits.restore_original_limits()
 
-    def check_of(self, quantity: str) -> Callable[[Read, int], Array]:
-        """The check of a quantity's stored blocks, made once in each worker."""
-        if quantity not in self.checks:
-            self.checks[quantity] = QUANTITIES[quantity].stored_check(self.context)
-        return self.checks[quantity]
+    def check_of(self, name: str) -> StoredCheck:
+        """The check of stored blocks of that name, made once in each worker."""
+        if name not in self.checks:
+            self.checks[name] = checks_of(self.context.plan)[name][1].stored_check(self.context)
+        return self.checks[name]
 
 
 def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) -> int:
@@ -83,7 +86,7 @@ def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) 
     return n_bytes
 
 
-def read_back_blocks(check: Callable[[Read, int], Array], store: Store, quantity: str, blocks: Blocks) -> int:
+def read_back_blocks(check: StoredCheck, store: Store, quantity: str, blocks: Blocks) -> int:
     """Check what the store holds of blocks: so storing and placing are checked too. What is found is their receipt.
 
     Returns
@@ -116,6 +119,15 @@ def read_back_task(run: str, quantity: str, blocks: Blocks) -> None:
     """Read blocks back, on such a worker."""
     with _reported(run, READ_BACK, quantity, blocks, "checks") as (plugin, store, clock):
         clock.n_bytes = read_back_blocks(plugin.check_of(quantity), store, quantity, blocks)
+
+
+def residuals_task(run: str, name: str, block: int) -> Array:
+    """Residuals of a stored block, on such a worker; nothing is written."""
+    from distributed import get_worker
+
+    plugin: WorkerContext = get_worker().plugins[run]
+    assert plugin.store is not None
+    return np.asarray(plugin.check_of(name)(plugin.store.read, block))
 
 
 @contextmanager

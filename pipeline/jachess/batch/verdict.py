@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from jachess.batch.plan import Plan
-from jachess.batch.quantities import QUANTITIES, Quantity
-from jachess.batch.quantities.record import FurtherCheck
-from jachess.checks.verdict import Finding, Verdict
+from jachess.batch.quantities import QUANTITIES, FurtherCheck, Quantity
+from jachess.batch.quantities.record import Row
+from jachess.checks.verdict import Around, Finding, Verdict
 from jachess.network.graph import Array
 
 _WORST = 5
@@ -20,8 +20,13 @@ def judge(plan: Plan, residuals: Mapping[str, Callable[[], Iterator[tuple[tuple[
     return Verdict({name: judge_rows(plan, QUANTITIES[name], pieces()) for name, pieces in residuals.items()})
 
 
-def judge_rows(plan: Plan, record: Quantity | FurtherCheck, pieces: Iterator[tuple[tuple[int, ...], Array]]) -> Finding:
-    """What the residuals of a check say."""
+def judge_rows(
+    plan: Plan,
+    record: Quantity | FurtherCheck,
+    pieces: Iterable[tuple[Row, Array]],
+    look_closer: Callable[[Row], Around] | None = None,
+) -> Finding:
+    """What the residuals of a check say, with a closer look at the worst row if one can be had."""
     rows = failed = unverified = 0
     largest, worst = 0.0, list[tuple[float, tuple[int, ...]]]()
     for offset, residual in pieces:
@@ -35,4 +40,5 @@ def judge_rows(plan: Plan, record: Quantity | FurtherCheck, pieces: Iterator[tup
         ]
         worst = sorted(worst + found, reverse=True)[:_WORST]
     named = tuple((record.row_name(plan, row), r) for r, row in worst)
-    return Finding(rows, failed, unverified, largest, named, opponent=record.opponent, unit=record.unit)
+    around = look_closer(worst[0][1]) if worst and look_closer else None
+    return Finding(rows, failed, unverified, largest, named, opponent=record.opponent, unit=record.unit, around=around)

@@ -17,6 +17,8 @@ UNVERIFIED_SHARE = 0.01
 """Share of the rows of a quantity that may be without a verdict."""
 DIFFERENCES = "central differences"
 KINK = "a kink lies within the step"
+_SPARED = ("elements", "reasons", "numbers", "ladder", "around")
+"""Fields that are left out where there is nothing in them."""
 LARGEST = 1e308
 """What JSON, which has no infinity, is given for one."""
 
@@ -48,6 +50,32 @@ class Element:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """An element at or beside one that is wrong: what is stored, and what it should be.
+
+    That is what it is when it is computed again, or what is stored of it elsewhere.
+    """
+
+    name: str
+    stored: float
+    again: float
+
+
+@dataclass(frozen=True)
+class Around:
+    """A row near its worst element: where that is, in words, and the elements."""
+
+    where: str
+    near: tuple[Neighbour, ...]
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Around:
+        """What `Finding.as_dict` described."""
+        near = (Neighbour(n["name"], _number(n["stored"]), _number(n["again"])) for n in given["near"])
+        return cls(given["where"], tuple(near))
+
+
+@dataclass(frozen=True)
 class Finding:
     """What the checks found in one quantity.
 
@@ -75,6 +103,8 @@ class Finding:
         What rows are called.
     ladder : tuple of (step, discrepancy)
         Of the row with the largest residual, where the steps were varied.
+    around : Around or None
+        The worst row near its worst element, where it was computed again.
     """
 
     rows: int
@@ -88,6 +118,18 @@ class Finding:
     opponent: str = DIFFERENCES
     unit: str = "rows"
     ladder: tuple[tuple[float, float], ...] = ()
+    around: Around | None = None
+
+    def closer(self) -> list[str]:
+        """Lines of a table: the worst row near its worst element."""
+        if self.around is None:
+            return []
+        rows = [
+            [neighbour.name, *(f"{v:.10g}" for v in (neighbour.stored, neighbour.again)),
+             f"{neighbour.stored - neighbour.again:.2g}"]
+            for neighbour in self.around.near
+        ]  # fmt: skip
+        return table([[self.around.where, "stored", "again", "difference"], *rows])
 
     @property
     def passed(self) -> bool:
@@ -103,7 +145,7 @@ class Finding:
     def as_dict(self) -> dict[str, Any]:
         """The finding as JSON can hold it; what was not looked for is left out."""
         given = asdict(self) | {"passed": self.passed}
-        return {k: _finite(v) for k, v in given.items() if v or k not in ("elements", "reasons", "numbers", "ladder")}
+        return {k: _finite(v) for k, v in given.items() if v or k not in _SPARED}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Finding:
@@ -112,6 +154,7 @@ class Finding:
         values["largest"] = _number(given["largest"])
         values["worst"] = tuple((row, _number(residual)) for row, residual in given["worst"])
         values["ladder"] = tuple((step, discrepancy) for step, discrepancy in given.get("ladder", ()))
+        values["around"] = Around.from_dict(given["around"]) if "around" in given else None
         values["elements"] = tuple(Element.from_dict(element) for element in given.get("elements", ()))
         return cls(**values)
 
@@ -170,6 +213,7 @@ class Verdict:
             elif finding.worst:
                 rows = [[row, f"{residual:.3g}"] for row, residual in finding.worst]
                 lines += [f"  {line}" for line in table([["row", "discrepancy over tolerance"], *rows])]
+            lines += [f"  {line}" for line in finding.closer()]
         return "\n".join(lines)
 
     def as_dict(self) -> dict[str, Any]:

@@ -71,9 +71,7 @@ def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")
     command.add_argument("--triangle", metavar="T", help="both (default) or upper: which part of the Hessian is stored")
     command.add_argument("--memory", metavar="SIZE", help="memory of one worker, like 2GiB")
-    command.add_argument("--workers", type=int, metavar="N", help="local worker processes (default: one a core)")
-    command.add_argument("--cluster", metavar="FILE", help="a cluster file")
-    command.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler")
+    _add_workers(command, "local worker processes (default: one a core)")
     command.add_argument("--weights", metavar="A,B,…", help="the tensors that are weights")
     command.add_argument("--input", metavar="NAME", help="the input to differentiate with respect to")
     command.add_argument("--output", metavar="NAME", help="the output to differentiate")
@@ -94,6 +92,7 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     for name in ("network", "points", "targets"):
         validate.add_argument(f"--{name}", metavar="FILE", help=f"where the {name} is now, if it has moved")
     validate.add_argument("--confine", metavar="DIR", help="refuse files outside of this folder")
+    _add_workers(validate, "local worker processes (default: none, this process checks on all cores)")
     validate.add_argument("--json", action="store_true", help=_JSON)
     query = commands.add_parser(
         "query",
@@ -120,3 +119,9 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     report.add_argument("out", metavar="OUT")
     report.add_argument("-o", "--output", metavar="FILE", help="the page (default: OUT with the ending .html)")
     report.add_argument("--memory", metavar="SIZE", default="1GiB", help="what an analysis may hold, like 2GiB")
+
+
+def _add_workers(command: argparse.ArgumentParser, local: str) -> None:
+    command.add_argument("--workers", type=int, metavar="N", help=local)
+    command.add_argument("--cluster", metavar="FILE", help="a cluster file")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler")

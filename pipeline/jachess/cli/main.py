@@ -167,8 +167,8 @@ def _status(options: argparse.Namespace) -> int:
 def _validate(options: argparse.Namespace) -> int:
     from jachess.result.validation import validate
 
-    places = {name: getattr(options, name) for name in ("network", "points", "targets", "confine")}
-    verdict = validate(options.out, **places)
+    names = ("network", "points", "targets", "confine", "workers", "cluster", "scheduler")
+    verdict = validate(options.out, **{name: getattr(options, name) for name in names})
     code = COMPLETE if verdict.passed else FAILED
     if options.json:
         return _json(code, out=options.out, verdict=verdict.as_dict())
@@ -179,7 +179,7 @@ def _validate(options: argparse.Namespace) -> int:
 def _tell(verdict: Verdict) -> None:
     """What the checks found in each quantity, and the verdict in words."""
     for name, finding in verdict.findings.items():
-        print(f"checked   {name}: {finding.summary()}")
+        print("\n          ".join([f"checked   {name}: {finding.summary()}", *finding.closer()]))
     print(f"verdict   {verdict.sentence()}")
 
 

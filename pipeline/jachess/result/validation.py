@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from jachess.backprop.parallel import for_all
 from jachess.batch.job import Job
+from jachess.batch.machine import check_memory
 from jachess.batch.prepare import Prepared, axis_labels, prepare
-from jachess.batch.quantities import QUANTITIES, Context, Quantity
-from jachess.batch.quantities.record import FurtherCheck
+from jachess.batch.quantities import Context, FurtherCheck, Quantity, checks_of
+from jachess.batch.quantities.record import Region, Row
 from jachess.batch.seal import agreement_of
 from jachess.batch.store import Store
-from jachess.batch.verdict import judge, judge_rows
-from jachess.checks.verdict import Verdict
+from jachess.batch.stored import residuals_here, residuals_on_workers
+from jachess.batch.verdict import judge_rows
+from jachess.checks.verdict import Around, Finding, Neighbour, Verdict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 from jachess.result.open import Result
+
+BESIDE = 2
+"""Elements that are shown at either side of one that is wrong."""
 
 
 def validate(
@@ -29,6 +34,9 @@ def validate(
     points: str | None = None,
     targets: str | None = None,
     confine: str | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    scheduler: str | None = None,
 ) -> Verdict:
     """Check every stored row against central differences, reading it from the store.
 
@@ -40,11 +48,13 @@ def validate(
         Where those of the job are now, if they have moved.
     confine : path, optional
         A folder that all of them, and the result, must lie in.
+    workers, cluster, scheduler
+        Dask workers, as a job names them; by default all is done in this process.
 
     Returns
     -------
     Verdict
-        Nothing is written.
+        Nothing is written. The worst row of each check is computed again, and shown near its worst element.
 
     Raises
     ------
@@ -59,15 +69,14 @@ def validate(
     prepared = _prepared(store, network, points, targets, confine)
     context = replace(prepared, plan=store.plan).context()
     _check_labels(store, prepared)
-    records = [QUANTITIES[name] for name in store.plan.quantities]
-    found = judge(store.plan, {each.name: _residuals(context, store, each, each) for each in records})
-    further = {
-        check.name: judge_rows(store.plan, check, _residuals(context, store, each, check)())
-        for each in records
-        for check in each.further
-        if check.applies(store.plan)
-    }
-    return Verdict({**found.findings, **further, "agreement": agreement_of(context)})
+    if workers or cluster or scheduler:
+        job = replace(prepared.job, workers=workers, cluster=cluster, scheduler=scheduler)
+        source = residuals_on_workers(context, store, job, check_memory(job, store.plan))
+    else:
+        source = residuals_here(context, store)
+    with source as residuals:
+        findings = {name: _finding(context, store, name, residuals(name)) for name in checks_of(store.plan)}
+    return Verdict({**findings, "agreement": agreement_of(context)})
 
 
 def _prepared(
@@ -116,19 +125,31 @@ def _check_labels(store: Store, prepared: Prepared) -> None:
             )
 
 
-def _residuals(
-    context: Context, store: Store, record: Quantity, check: Quantity | FurtherCheck
-) -> Callable[[], Iterator[tuple[tuple[int, ...], Array]]]:
-    n_blocks, check_stored = record.n_blocks(store.plan), check.stored_check(context)
+def _finding(context: Context, store: Store, name: str, residuals: Iterator[Array]) -> Finding:
+    record, check = checks_of(store.plan)[name]
+    pieces = (
+        (tuple(span.start for span in check.rows(store.plan, block)), residual)
+        for block, residual in enumerate(residuals)
+    )
+    return judge_rows(store.plan, check, pieces, partial(_around, context, store, record, check))
 
-    def pieces() -> Iterator[tuple[tuple[int, ...], Array]]:
-        found: dict[int, Array] = {}
 
-        def fill(block: int) -> None:
-            found[block] = np.asarray(check_stored(store.read, block))
+def _around(context: Context, store: Store, record: Quantity, check: Quantity | FurtherCheck, row: Row) -> Around:
+    """A row near the element that differs most from the same row computed again."""
+    plan = store.plan
+    block = next(b for b in range(record.n_blocks(plan)) if _holds(check.rows(plan, b), row))
+    stored, again = (
+        np.asarray(values, np.float64) for values in (check.again or record.again)(context, store.read, row)
+    )
+    with np.errstate(all="ignore"):
+        apart = np.nan_to_num(np.abs(stored - again), nan=np.inf)
+    worst = int(apart.argmax())
+    near = range(max(0, worst - BESIDE), min(len(stored), worst + BESIDE + 1))
+    return Around(
+        f"{check.row_name(plan, row)}, in block {block} ({record.label(plan, block)})",
+        tuple(Neighbour(record.column_name(plan, i), float(stored[i]), float(again[i])) for i in near),
+    )
 
-        for_all(fill, range(n_blocks))
-        for block in range(n_blocks):
-            yield tuple(span.start for span in check.rows(store.plan, block)), found[block]
 
-    return pieces
+def _holds(region: Region, row: Row) -> bool:
+    return all(span.start <= place < span.stop for span, place in zip(region, row, strict=True))

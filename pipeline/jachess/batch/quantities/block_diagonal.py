@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jachess.backprop.hessian import COLLECTED, hessian_strip
+from jachess.backprop.hessian import COLLECTED, hessian_block, hessian_strip
 from jachess.backprop.hessian_check import check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.gradient import LABELS
@@ -28,9 +28,11 @@ from jachess.batch.quantities.record import (
     Context,
     Quantity,
     Read,
+    Row,
     Write,
     pass_memory,
     read_back_array,
+    weight_name,
 )
 from jachess.network.graph import Array
 from jachess.network.head import Head
@@ -166,6 +168,17 @@ class _Blocks:
 
         return check
 
+    def again(self, context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+        """A row as far as it is stored; it is zero outside of its tensor."""
+        (i,), plan = row, context.plan
+        columns, one = _stored_columns(plan, i // plan.strip), slice(i, i + 1)
+        stored, again = np.zeros(plan.n_weights), np.zeros(plan.n_weights)
+        stored[columns] = read(self.name, (one, columns))[0]
+        tensor = next(tensor for tensor in _tensors(plan) if tensor.start <= i < tensor.stop)
+        span = slice(max(tensor.start, columns.start), tensor.stop)
+        again[span] = hessian_block(self.head(context), context.all_chunks(), one, span)[0]
+        return stored, again
+
     def quantity(self) -> Quantity:
         """The record."""
         return Quantity(
@@ -181,6 +194,8 @@ class _Blocks:
             row_label,
             f"{self.name}_residual",
             further=(symmetry(self.name, _stored_columns),),
+            again=self.again,
+            column_name=weight_name,
         )
 
 

@@ -18,6 +18,7 @@ from jachess.batch.quantities.record import (
     FurtherCheck,
     Quantity,
     Read,
+    Row,
     Write,
     computed_again,
     pass_memory,
@@ -77,6 +78,11 @@ def _element_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+    """All of it: a direction says nothing of single weights."""
+    return read("gradient", (slice(0, context.plan.n_weights),)), gradient(context.error_head(), context.all_chunks())
+
+
 ELEMENTS = FurtherCheck(
     "the gradient",
     _element_check,
@@ -98,4 +104,6 @@ GRADIENT = Quantity(
     lambda plan, row: f"direction {row[0]}",
     "gradient_residual",
     further=(ELEMENTS,),
+    again=_again,
+    column_name=weight_name,
 )

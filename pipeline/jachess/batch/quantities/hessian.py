@@ -14,7 +14,7 @@ import numpy as np
 
 from jachess.backprop.differences import residuals
 from jachess.backprop.gradient_look import Looks
-from jachess.backprop.hessian import COLLECTED, hessian_strip
+from jachess.backprop.hessian import COLLECTED, hessian_block, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
@@ -26,6 +26,7 @@ from jachess.batch.quantities.record import (
     Quantity,
     Read,
     Region,
+    Row,
     Write,
     pass_memory,
     read_back_array,
@@ -81,6 +82,13 @@ def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
 
         return check
 
+    def across_and_down(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+        plan, one = context.plan, slice(row[0], row[0] + 1)
+        stored = columns(plan, row[0] // plan.strip)
+        pair = np.zeros((2, plan.n_weights))
+        pair[:, stored] = read(name, (one, stored))[0], read(name, (stored, one))[:, 0]
+        return pair[0], pair[1]
+
     return FurtherCheck(
         f"symmetry of the {name}",
         stored_check,
@@ -88,6 +96,7 @@ def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
         row_label,
         "the columns of the same weights",
         applies=lambda plan: plan.triangle == "both",
+        again=across_and_down,
     )
 
 
@@ -197,6 +206,16 @@ class _Form:
 
         return check
 
+    def again(self, context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+        """A row, read in pieces and by one perturbed unit."""
+        (i,), plan = row, context.plan
+        one, whole, stored = slice(i, i + 1), slice(0, plan.n_weights), np.empty(plan.n_weights)
+        for other in range(n_strips(plan)):
+            columns = strip_rows(plan, other)
+            left = plan.triangle == "upper" and columns.stop <= i
+            stored[columns] = read(self.name, (columns, one))[:, 0] if left else read(self.name, (one, columns))[0]
+        return stored, hessian_block(self.head(context), context.all_chunks(), one, whole)[0]
+
     def quantity(self) -> Quantity:
         """The record."""
         return Quantity(
@@ -212,6 +231,8 @@ class _Form:
             row_label,
             f"{self.name}_residual",
             further=(symmetry(self.name, lambda plan, block: slice(0, plan.n_weights)),),
+            again=self.again,
+            column_name=weight_name,
         )
 
 

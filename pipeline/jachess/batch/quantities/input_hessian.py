@@ -19,6 +19,7 @@ from jachess.batch.quantities.record import (
     Quantity,
     Read,
     Region,
+    Row,
     Write,
     pass_memory,
     read_back_array,
@@ -106,6 +107,13 @@ def _row_name(plan: Plan, row: tuple[int, ...]) -> str:
     return f"point {row[0]}, output {_chosen(plan)[row[1]]}, input {row[2]}"
 
 
+def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+    (point, chosen, i), plan = row, context.plan
+    k, points = _chosen(plan)[chosen], context.source.points(point, point + 1)
+    place = (slice(point, point + 1), slice(k, k + 1), slice(i, i + 1), slice(0, plan.n_inputs))
+    return read("input_hessian", place)[0, 0, 0], input_hessians(context.network, points, [k])[0, 0, i]
+
+
 def _memory(plan: Plan) -> int:
     block = _at_once(plan) * len(_chosen(plan)) * plan.n_inputs**2
     # the block, its mean with its transpose, its own type, its terms in the check, and Zarr's copy; all tangents of a
@@ -125,4 +133,5 @@ INPUT_HESSIAN = Quantity(
     _rows,
     _row_name,
     "input_hessian_residual",
+    again=_again,
 )

@@ -14,6 +14,7 @@ from jachess.batch.quantities.record import (
     Quantity,
     Read,
     Region,
+    Row,
     Write,
     n_point_blocks,
     pass_memory,
@@ -80,6 +81,13 @@ def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+    (point, output), plan = row, context.plan
+    place = (slice(point, point + 1), slice(output, output + 1), slice(0, plan.n_inputs))
+    points = context.source.points(point, point + 1)
+    return read("jacobian", place)[0, 0], jacobian_rows(context.network, points, method=plan.method)[0, output]
+
+
 def _memory(plan: Plan) -> int:
     block = plan.points_per_block * plan.n_outputs * plan.n_inputs
     from_points = plan.points_per_block * (plan.value_width + plan.n_inputs)
@@ -103,4 +111,5 @@ JACOBIAN = Quantity(
     _rows,
     lambda plan, row: f"point {row[0]}, output {row[1]}",
     "jacobian_residual",
+    again=_again,
 )

@@ -15,6 +15,7 @@ from jachess.batch.quantities.record import (
     Quantity,
     Read,
     Region,
+    Row,
     Write,
     computed_again,
     n_point_blocks,
@@ -59,6 +60,11 @@ def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+    span = slice(row[0], row[0] + 1)
+    return read("outputs", (span, slice(0, context.plan.n_outputs)))[0], _outputs(context, span)[0]
+
+
 OUTPUTS = Quantity(
     "outputs",
     _arrays,
@@ -71,4 +77,6 @@ OUTPUTS = Quantity(
     _rows,
     lambda plan, row: f"point {row[0]}, output {row[1]}",
     opponent="a second forward propagation",
+    again=_again,
+    column_name=lambda plan, place: f"output {place}",
 )

@@ -106,6 +106,12 @@ class Context:
         return self.head
 
 
+Row = tuple[int, ...]
+"""Indices of a row among those that are checked."""
+
+Again = Callable[[Context, Read, Row], tuple[Array, Array]]
+
+
 @dataclass(frozen=True)
 class FurtherCheck:
     """What validation compares a stored quantity with besides its opponent.
@@ -119,6 +125,8 @@ class FurtherCheck:
     unit : str
         What rows are called.
     applies : Plan -> bool
+    again
+        As of a `Quantity`, whose own is taken by default.
     """
 
     name: str
@@ -128,6 +136,7 @@ class FurtherCheck:
     opponent: str
     unit: str = "rows"
     applies: Callable[[Plan], bool] = lambda plan: True
+    again: Again | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +163,15 @@ class Quantity:
         Where the block's residuals lie among those of all blocks.
     row_name : (Plan, row) -> str
         Names a row for people.
+    again : (Context, Read, row) -> (array, array)
+        A row as it is stored, and as it is when it is computed again, for a closer look at one that failed.
     residual : str or None
         Name of the array of residuals that tasks find before they write, if they look for any.
     opponent : str
         What the quantity is compared with.
     further : tuple of FurtherCheck
+    column_name : (Plan, place) -> str
+        Names an element of such a row for people.
     """
 
     name: str
@@ -171,10 +184,12 @@ class Quantity:
     stored_check: Callable[[Context], Callable[[Read, int], Array]]
     rows: Callable[[Plan, int], Region]
     row_name: Callable[[Plan, tuple[int, ...]], str]
+    again: Again = field(kw_only=True)
     residual: str | None = None
     opponent: str = "central differences"
     unit: str = "rows"
     further: tuple[FurtherCheck, ...] = ()
+    column_name: Callable[[Plan, int], str] = lambda plan, place: f"input {place}"
 
     @property
     def read_back(self) -> str:

@@ -14,10 +14,12 @@ from jachess.batch.quantities.record import (
     Quantity,
     Read,
     Region,
+    Row,
     Write,
     pass_memory,
     read_back_array,
     span_label,
+    weight_name,
 )
 from jachess.network.graph import Array
 
@@ -75,6 +77,12 @@ def _stored_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+    (point, output), points = row, context.source.points(row[0], row[0] + 1)
+    place = (slice(point, point + 1), slice(output, output + 1), slice(0, context.plan.n_weights))
+    return read("weight_jacobian", place)[0, 0], weight_jacobian_rows(context.network, points)[0, output]
+
+
 def _memory(plan: Plan) -> int:
     block = _at_once(plan) * plan.n_outputs * plan.n_weights
     # the block in float64, in its own type, its terms in the check, and Zarr's copy; products of one layer
@@ -93,4 +101,6 @@ WEIGHT_JACOBIAN = Quantity(
     _rows,
     lambda plan, row: f"point {row[0]}, output {row[1]}",
     "weight_jacobian_residual",
+    again=_again,
+    column_name=weight_name,
 )
