@@ -18,8 +18,11 @@ from tests.faults.table import FAULTS
 from tests.faults.trial import Subject
 from threadpoolctl import threadpool_limits
 
+from jachess.batch.seal import agreement_of
+
 REACH = 10.0
 """A fault that a difference could tell from rounding ten times over should never be missed."""
+AGREEMENT = "agreement of independent ways"
 
 
 def main() -> int:
@@ -51,9 +54,13 @@ def right_networks(count: int, folder: Path) -> int:
             failed[quantity] += int((residual > 1).sum())
             none[quantity] += int(np.isnan(residual).sum())
             largest[quantity] = max(largest[quantity], float(np.nanmax(residual, initial=0.0)))
+        finding = agreement_of(subject.context)
+        rows[AGREEMENT] += finding.rows
+        failed[AGREEMENT] += finding.failed
+        largest[AGREEMENT] = max(largest[AGREEMENT], finding.largest)
     print(f"{count} right networks\n\n| quantity | rows | refused | without a verdict | largest residual |")
     print("|---|---|---|---|---|")
-    for name in CHECKED:
+    for name in (*CHECKED, AGREEMENT):
         print(f"| {name} | {rows[name]:,} | {failed[name]} | {none[name]} | {largest[name]:.2f} |", flush=True)
     return sum(failed.values())
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from jachess.backprop.diagonal import Tangent, dense
-from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents
+from jachess.backprop.propagation import Chunks, State, forward, pull_cotangents, push_tangents
 from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.paths import descendants
-from jachess.network.weight_vector import pack
+from jachess.network.weight_vector import pack, unpack
 
 
 def error(head: Head, chunks: Chunks, w: Array | None = None) -> float:
@@ -39,6 +39,16 @@ def gradient_at(head: Head, state: State, targets: Array, through: State | None 
     names = [weight.name for weight in head.network.weights]
     delta = output_errors(head, state, targets)
     return pack(head.network, pull_cotangents(head.network, through or state, delta, names))
+
+
+def slopes_by_tangents(head: Head, state: State, targets: Array, vectors: Array) -> Array:
+    """∂E/∂w · v (R,) for vectors v (R, W): tangents go forward to the outputs, and nothing goes back."""
+    network = head.network
+    tangent = dense(push_tangents(network, state, unpack(network, vectors), network.output).get(network.output))
+    if tangent is None:
+        return np.zeros(len(vectors))
+    delta = head.error.gradient(state.outputs(network), targets)
+    return np.asarray(np.einsum("rnk,nk->r", tangent.reshape(len(vectors), *delta.shape), delta))
 
 
 def errors_on_the_way(head: Head, state: State, targets: Array) -> dict[str, Array]:

@@ -36,7 +36,7 @@ Chunks = Callable[[], Iterable[tuple[Points, Array]]]
 class State:
     """All values of a network at some points, and the calls that made them, in the nodes' order.
 
-    If they were disturbed, so is backpropagation from here.
+    If they were disturbed, so are tangents and backpropagation from here.
     """
 
     values: Mapping[str, Array]
@@ -103,6 +103,8 @@ def push_tangents(
             continue
         with np.errstate(all="ignore"):
             made = _pushed(record, call, incoming)
+            if state.disturb is not None:
+                made = _disturbed(state, record, tuple(dense(tangent) for tangent in made))
         tangents.update(
             {name: tangent for name, tangent in zip(node.outputs, made, strict=True) if tangent is not None}
         )
@@ -139,9 +141,7 @@ def pull_cotangents(
         rule = TABLE[node.operation].cotangent
         if rule is not None and any(flags) and any(cotangent is not None for cotangent in arriving):
             with np.errstate(all="ignore"):
-                found = rule(call, arriving, flags)
-                if state.disturb is not None and not TABLE[node.operation].moves:
-                    found = tuple(None if cotangent is None else state.disturb(cotangent) for cotangent in found)
+                found = _disturbed(state, TABLE[node.operation], rule(call, arriving, flags))
                 _add(cotangents, node.inputs, found)
         for name in node.outputs:  # a value's cotangent is whole when its maker's turn has come
             if name not in targets:
@@ -187,7 +187,7 @@ def pull_tangents_of_cotangents(
                     found = record.cotangent(call, arriving, flags)
                 if record.curvature is not None and _some(pushed) and _some(delta):
                     found = _with_curvature(found, record, call, pushed, delta, flags)
-            _add(responses, node.inputs, found)
+            _add(responses, node.inputs, _disturbed(state, record, found))
         for name in node.outputs:
             if name not in targets:
                 responses.pop(name, None)
@@ -208,6 +208,13 @@ def _with_curvature(
     values, units = diagonal
     terms = (None if own is None else Diagonal(own, units) for own in record.curvature(call, values, delta, wanted))
     return tuple(dense(b) if a is None else a if b is None else b.add_to(a) for a, b in zip(found, terms, strict=True))
+
+
+def _disturbed(state: State, record: Operation, made: Maybe) -> Maybe:
+    """What an operation makes of tangents or cotangents, disturbed as the state's values are."""
+    if state.disturb is None or record.moves:
+        return made
+    return tuple(None if each is None else state.disturb(each) for each in made)
 
 
 def _some(tangents: Iterable[Tangent | None]) -> bool:

@@ -14,6 +14,7 @@ from jachess.backprop.propagation import (
     pull_tangents_of_cotangents,
     push_tangents,
 )
+from jachess.network.evaluation import Disturb
 from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.weight_vector import pack, unpack
@@ -22,18 +23,20 @@ ELEMENTS = 1 << 22
 """Elements of all tangents together that a pass may hold; more rows are passed in groups."""
 
 
-def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array) -> Array:
+def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array, disturb: Disturb | None = None) -> Array:
     """H v for each row v of ``vectors`` (R, W), in the head's form: an array (R, W)."""
-    return perturbed_gradients(head, chunks, unpack(head.network, vectors))
+    return perturbed_gradients(head, chunks, unpack(head.network, vectors), disturb)
 
 
-def perturbed_gradients(head: Head, chunks: Chunks, seeds: Mapping[str, Array]) -> Array:
-    """R{∂E/∂w} (R, W) for R perturbations of the weight tensors in ``seeds`` (R, *shape)."""
+def perturbed_gradients(
+    head: Head, chunks: Chunks, seeds: Mapping[str, Array], disturb: Disturb | None = None
+) -> Array:
+    """R{∂E/∂w} (R, W) for R perturbations of the weight tensors in ``seeds`` (R, *shape); all disturbed, if asked."""
     network, n_rows = head.network, len(next(iter(seeds.values())))
     products = np.zeros((n_rows, network.n_weights))
     names = [weight.name for weight in network.weights]
     for points, targets in chunks():
-        state, prepared = forward(network, points), head.targets(targets)
+        state, prepared = forward(network, points, disturb=disturb), head.targets(targets)
         delta = errors_on_the_way(head, state, prepared)
         group = rows_at_once(state)
         for start in range(0, n_rows, group):

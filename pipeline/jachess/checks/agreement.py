@@ -7,17 +7,17 @@
 * the order of central differences: D(ε) − J v falls as ε² (8.35), until rounding takes over, if J is right; if it is
   wrong the difference stays. This tells one from the other without any tolerance.
 
-**Tolerance.** Each way is a sequence of backward stable steps: what it gives is exact for weights and points that are
-changed by some roundings u. How much that is shows when they are changed by √u, at random: 1/√u times more. It may be
-little by chance, so the largest of `CHANGES` counts, and no row is taken for quieter than is usual for its size. Of
-this, and of the last digits of the row itself, `SAFETY` times as much is allowed; for slopes also of the last digits
-of the largest tangent on the way, which may cancel behind it.
+**Tolerance.** To first order, rounding does to a derivative what it does when every result on the way, tangents and
+cotangents too, is changed by ±u of itself. How much that is shows when they are changed by ±√u, at random: 1/√u times
+more. So it shows also what is lost where a recursion cancels, as behind a normalisation. It may be little by chance, so
+the largest of `CHANGES` counts, and no row is taken for quieter than is usual for its size. Of this, and of the last
+digits of the row itself, `SAFETY` times as much is allowed; for slopes also of the last digits of the largest tangent
+on the way, which may cancel behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -30,14 +30,15 @@ from jachess.backprop.differences import (
     random_direction,
     sizes,
 )
-from jachess.backprop.gradient import gradient_at
+from jachess.backprop.gradient import gradient_at, slopes_by_tangents
 from jachess.backprop.gradient_difference import weight_sizes
 from jachess.backprop.hessian import hessian_block
 from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.kinks import same_sides
 from jachess.backprop.output_difference import shifted
-from jachess.backprop.propagation import Points, forward, outputs, push_tangents
+from jachess.backprop.propagation import Points, forward, outputs, pull_cotangents, push_tangents
 from jachess.backprop.r_operator import hessian_vector_products
+from jachess.backprop.weight_jacobian import identity_rows
 from jachess.checks.comparison import (
     CHANGES,
     IMAGINARY,
@@ -112,8 +113,7 @@ def _of_jacobian(
     which = network.input_place
     ways = {method: jacobian_rows(network, points, method=method) for method in ("reverse", "forward", "mixed")}
     reverse = ways["reverse"]
-    changes = [_changed(network, points, random) for _ in range(CHANGES)]
-    rounding = noise(reverse, [jacobian_rows(*change, method="reverse") for change in changes])
+    rounding = noise(reverse, [_disturbed(network, points, random) for _ in range(CHANGES)])
     for method in ("forward", "mixed"):
         yield Comparison(f"jacobian: reverse = {method} accumulation", worst(ways[method] - reverse, rounding))
     direction = random_direction(sizes(points[which].reshape(len(reverse), -1)), random)
@@ -146,12 +146,12 @@ def _of_hessian(
     rows = np.sort(random.choice(n, size=min(ROWS, n), replace=False))
     whole = slice(0, n)
     strip = _rows(head, points, targets, rows, whole)
-    changes = [_changed(network, points, random) for _ in range(CHANGES)]
-    rounding = noise(strip, [_rows(replace(head, network=net), x, targets, rows, whole) for net, x in changes])
-    across = np.concatenate([hessian_block(head, chunks, whole, slice(i, i + 1)) for i in rows], axis=1).T
-    yield Comparison("hessian: strip = its transpose", worst(across - strip, rounding))
     vectors = np.zeros((len(rows), n))
     vectors[np.arange(len(rows)), rows] = 1
+    changes = [hessian_vector_products(head, chunks, vectors, disturbance(random)) for _ in range(CHANGES)]
+    rounding = noise(strip, changes)
+    across = np.concatenate([hessian_block(head, chunks, whole, slice(i, i + 1)) for i in rows], axis=1).T
+    yield Comparison("hessian: strip = its transpose", worst(across - strip, rounding))
     by_operator = hessian_vector_products(head, chunks, vectors)
     yield Comparison("hessian: strip = R-operator", worst(by_operator - strip, rounding))
     direction = random_direction(weight_sizes(head.network), random)
@@ -162,11 +162,16 @@ def _of_hessian(
     if analytic(network):
         beside = network.w + 1j * IMAGINARY * direction
 
-        def imaginary(disturb: Disturb | None) -> Array:
+        def back(disturb: Disturb | None) -> Array:
             state = forward(network.astype(complex), _complex(points), beside, disturb)
             return gradient_at(head, state, targets)[rows].imag
 
-        yield by_complex_step("hessian: strip = complex step", imaginary, slope, allowed, random)
+        def ahead(disturb: Disturb | None) -> Array:
+            state = forward(network.astype(complex), _complex(points), beside, disturb)
+            return slopes_by_tangents(head, state, targets, vectors).imag
+
+        yield by_complex_step("hessian: strip = complex step", back, slope, allowed, random)
+        yield by_complex_step("hessian: strip = complex step without backpropagation", ahead, slope, allowed, random)
     smooth = same_sides(network, [forward(network, points, network.w + k * LADDER[-1] * direction) for k in OFFSETS])
     if smooth.any():
         some, wanted = tuple(array[smooth] for array in points), targets[smooth]
@@ -198,10 +203,13 @@ def _rows(head: Head, points: Points, targets: Array, rows: Array, columns: slic
     return np.concatenate([hessian_block(head, chunks, slice(i, i + 1), columns) for i in rows])
 
 
-def _changed(network: Network, points: Points, random: np.random.Generator) -> tuple[Network, Points]:
-    """Weights and points changed by ±√u of themselves."""
-    change = disturbance(random)
-    return replace(network, w=change(network.w)), tuple(change(array) for array in points)
+def _disturbed(network: Network, points: Points, random: np.random.Generator) -> Array:
+    """∂y/∂x (n, K, D) by propagations in which every result is changed by ±√u: also where the recursion cancels."""
+    state = forward(network, points, disturb=disturbance(random))
+    pulled = pull_cotangents(network, state, identity_rows(network, state), [network.input])
+    if network.input not in pulled:
+        return np.zeros((state.n_points, network.n_outputs, network.n_inputs))
+    return pulled[network.input].reshape(network.n_outputs, state.n_points, network.n_inputs).swapaxes(0, 1)
 
 
 def _complex(points: Points) -> Points:
