@@ -66,7 +66,7 @@ FAULTS = {
     ),
     "cotangent alone": (
         replace(TANH, cotangent=lambda *given: tuple(None if x is None else 1.001 * x for x in TANH.cotangent(*given))),  # type: ignore[misc]
-        {"hessian: order of differences = 2", "hessian: strip = complex step without backpropagation"},
+        {"gradient: back = forward propagation", "hessian: strip = complex step without backpropagation"},
     ),
 }
 

@@ -1,6 +1,7 @@
 """Independent ways to the same derivatives, compared on a sample of the points.
 
 * the Jacobian by reverse, forward and mixed accumulation, which are the same sums in another order;
+* single elements of the gradient by backpropagation, and by tangents that go forward;
 * Hessian rows by the strip formula, by its transpose (H is symmetric), and by the R-operator;
 * the complex step Im f(x + iεv)/ε, which has no cancellation, where every operation is analytic: J v from the outputs,
   H v from the gradient;
@@ -37,7 +38,7 @@ from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.kinks import same_sides
 from jachess.backprop.output_difference import shifted
 from jachess.backprop.propagation import Points, forward, outputs, pull_cotangents, push_tangents
-from jachess.backprop.r_operator import hessian_vector_products
+from jachess.backprop.r_operator import hessian_vector_products, rows_at_once
 from jachess.backprop.weight_jacobian import identity_rows
 from jachess.checks.comparison import (
     CHANGES,
@@ -58,6 +59,8 @@ from jachess.network.operations import TABLE
 JACOBIAN_POINTS, HESSIAN_POINTS = 16, 256
 SAMPLE_POINTS = max(JACOBIAN_POINTS, HESSIAN_POINTS)
 """Points of the samples."""
+GRADIENT_POINTS, ELEMENTS = 16, 256
+"""Points and weights by which the gradient is compared."""
 ROWS = 8
 """Rows of the Hessian that are compared."""
 
@@ -88,6 +91,7 @@ def agreement(
         found += _of_jacobian(network, few, random, numbers)
     if hessian and head is not None:
         sample = (tuple(array[:HESSIAN_POINTS] for array in points), head.targets(targets[:HESSIAN_POINTS]))
+        found.append(_of_gradient(head, *sample, random))
         found += _of_hessian(head, *sample, random, numbers)
     failed = sorted((c for c in found if not c.residual <= 1), key=lambda c: -c.residual)
     return Finding(
@@ -136,6 +140,26 @@ def _of_jacobian(
         return Difference.of(beside, step, disturbed)
 
     yield from order_of_differences("jacobian", difference, slope[smooth], allowed[smooth], numbers)
+
+
+def _of_gradient(head: Head, points: Points, targets: Array, random: np.random.Generator) -> Comparison:
+    """Single elements, each with a tolerance of its own: differences of E do not see the small ones among them."""
+    few, n = tuple(array[:GRADIENT_POINTS] for array in points), head.network.n_weights
+    which = np.sort(random.choice(n, size=min(ELEMENTS, n), replace=False))
+    vectors = np.zeros((len(which), n))
+    vectors[np.arange(len(which)), which] = 1
+
+    def back(disturb: Disturb | None) -> Array:
+        state = forward(head.network, few, disturb=disturb)
+        return gradient_at(head, state, targets[:GRADIENT_POINTS])[which, None]
+
+    state, ahead = forward(head.network, few), np.zeros(len(which))
+    group = rows_at_once(state)
+    for start in range(0, len(which), group):
+        part = slice(start, start + group)
+        ahead[part] = slopes_by_tangents(head, state, targets[:GRADIENT_POINTS], vectors[part])
+    rounding = noise(back(None), [back(disturbance(random)) for _ in range(CHANGES)])
+    return Comparison("gradient: back = forward propagation", worst(ahead[:, None] - back(None), rounding))
 
 
 def _of_hessian(
