@@ -239,7 +239,7 @@ def _failure(name: str, finding: Finding) -> str:
 def _doubt(name: str, finding: Finding) -> str:
     reasons = finding.reasons or {KINK: finding.unverified}
     why = ", ".join(reason if len(reasons) == 1 else f"{reason} ({n:,})" for reason, n in reasons.items())
-    return f"{finding.unverified:,} of {finding.rows:,} rows of {name} have no verdict, because {why}"
+    return f"{finding.unverified:,} of {finding.rows:,} {finding.unit} of {name} have no verdict, because {why}"
 
 
 def _number(given: float | None) -> float:
