@@ -182,7 +182,7 @@ def test_commands_on_what_is_no_result(
         "absent": "no jachess result here",
         "file": "no jachess result here",
         "plain": "not a jachess result of this version",
-        "no-plan": "its plan is damaged",
+        "no-plan": "attributes without 'plan'",
         "old": f"wanted format {FORMAT}; got 1",
     }.items():
         assert main([command, place]) == 2

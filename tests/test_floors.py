@@ -14,6 +14,7 @@ FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", 
 PLACES = {
     "zarr": {
         "batch/store.py",
+        "batch/store_form.py",
         "batch/storage/bucket.py",
         "batch/storage/folder.py",
         "batch/storage/strict.py",

@@ -36,6 +36,7 @@ def problems(**changes: Any) -> str:
         ({"network": "a\n"}, "'network' is wrong"),
         ({"points": "\udcff.npy"}, "'points' is wrong"),
         ({"workers": 0}, "'workers' is wrong"),
+        ({"workers": 2.0}, "'workers' is wrong"),
         ({"workers": 10**400}, "wanted at most 100000"),
         ({"patience": float("inf")}, "'patience' is wrong"),
         ({"patience": float("nan")}, "'patience' is not a number"),

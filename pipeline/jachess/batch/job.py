@@ -124,12 +124,9 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
         problems.append(f"{where}: 'cluster' and 'scheduler' exclude each other. Keep one.")
     if math.isnan(given.get("patience", 0)):
         problems.append(f"{where}: 'patience' is not a number. {meaning('patience')}")
-    if isinstance(given.get("weights"), list):
-        given["weights"] = tuple(given["weights"])
-    if given.get("input_hessian_outputs"):
-        given["input_hessian_outputs"] = tuple(map(int, given["input_hessian_outputs"]))
-    if given.get("workers"):
-        given["workers"] = int(given["workers"])  # to JSON schemas, 2.0 is an integer
+    for key in ("weights", "input_hessian_outputs"):
+        if isinstance(given.get(key), list):
+            given[key] = tuple(given[key])
     if "memory" in given:
         given["memory"] = n_bytes(given["memory"])
     job = Job(

@@ -43,7 +43,7 @@ def validate_job(given: Mapping[str, Any], where: str) -> None:
     """
     keys = list(schema()["properties"])
     problems = []
-    for problem in islice(_Validator(schema()).iter_errors(dict(given)), _MOST_PROBLEMS):
+    for problem in islice(Validator(schema()).iter_errors(dict(given)), _MOST_PROBLEMS):
         place = ".".join(map(str, problem.absolute_path))
         if problem.validator == "additionalProperties" and not place:
             for key in sorted(str(key)[:60] for key in given if key not in keys)[:_MOST_PROBLEMS]:
@@ -64,15 +64,23 @@ def validate_job(given: Mapping[str, Any], where: str) -> None:
         raise JobError.of(list(dict.fromkeys(problems)))
 
 
+def _is_integer(checker: Any, given: Any) -> bool:
+    """To JSON schemas, 2.0 is an integer."""
+    return isinstance(given, int) and not isinstance(given, bool)
+
+
 def _unique(validator: Any, wanted: bool, given: Any, schema: Any) -> Iterator[jsonschema.ValidationError]:
     """As the library's own, whose time grows with the square of a list of mixed types."""
     if wanted and isinstance(given, list) and len(set(map(repr, given))) < len(given):
         yield jsonschema.ValidationError("not unique")
 
 
-_Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft202012Validator, {"uniqueItems": _unique}
+Validator: Any = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    {"uniqueItems": _unique},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
+"""Checks data against a schema."""
 
 
 def _wanted(problem: Any) -> str:

@@ -15,6 +15,9 @@ NUMERICS = "1"
 """Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
 another step of a central difference or another seed. A store that one version began is not finished by another."""
 
+SIZES = ("n_points", "n_inputs", "n_outputs", "n_weights", "weights", "input_shape", "output_shape", "value_width")
+"""What a plan has from network and points alone."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -73,7 +76,7 @@ class Plan:
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Plan:
         """The plan that a store was made by."""
-        values = {field.name: given[field.name] for field in fields(cls)}
+        values = {field.name: given[field.name] for field in fields(cls) if field.name in given}
         for name in ("quantities", "input_shape", "output_shape", "notes"):
             values[name] = tuple(values[name])
         values["weights"] = tuple((name, tuple(shape), offset) for name, shape, offset in values["weights"])

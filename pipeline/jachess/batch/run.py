@@ -17,7 +17,7 @@ from jachess.batch.job import Job
 from jachess.batch.labels import damaged_labels, missing_labels, write_labels
 from jachess.batch.log import Log
 from jachess.batch.machine import check_memory
-from jachess.batch.plan import NUMERICS, Plan
+from jachess.batch.plan import NUMERICS, SIZES, Plan
 from jachess.batch.planning import check_disk, disk_bytes
 from jachess.batch.prepare import Prepared, axis_labels, prepare, versions
 from jachess.batch.progress import tell
@@ -233,6 +233,7 @@ def _create(prepared: Prepared, storage: Storage) -> Store:
 
 def _open(prepared: Prepared, storage: Storage) -> Store:
     store = Store(storage)
+    store.check()
     differences = _differences(store.plan, prepared.plan)
     if differences:
         raise StoreError(
@@ -253,6 +254,11 @@ def _differences(stored: Plan, wanted: Plan) -> list[str]:
         name
         for name, digest in stored.fingerprints.items()
         if name != "numerics" and digest != wanted.fingerprints.get(name)
+    ]
+    found += [
+        f"{key} (planned {getattr(stored, key)}, found {getattr(wanted, key)})"
+        for key in SIZES
+        if getattr(stored, key) != getattr(wanted, key)
     ]
     found += [
         f"{key} (stored {value}, asked for {wanted.identity.get(key)})"

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import Crc32cCodec
 
 from jachess.batch.disk import writing
 from jachess.batch.plan import Plan
@@ -21,6 +20,7 @@ from jachess.batch.quantities import QUANTITIES, ArraySpec
 from jachess.batch.quantities.record import Receipts, Region, Write, computed_arrays
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.strict import MissingChunk, Strict
+from jachess.batch.store_form import arrays_of, check_array, check_attributes, create_arrays, labels_of, plan_of
 from jachess.errors import ChunkError, StoreError
 from jachess.network.graph import Array
 
@@ -48,23 +48,19 @@ class Store:
         if storage.size("zarr.json") is None:  # else Zarr would make a folder
             raise StoreError(f"{storage}: there is no jachess result here.")
         try:
-            self._group = zarr.open_group(storage.zarr(), mode="r+", zarr_format=3)
+            self._group = zarr.open_group(storage.zarr(), mode="r+", zarr_format=3, use_consolidated=False)
             attributes = self.attributes
         except StoreError:
             raise
-        except (ValueError, KeyError, OSError) as error:
-            raise StoreError(f"{storage}: there is no jachess result here.") from error
+        except Exception as error:  # whatever Zarr makes of damaged metadata
+            raise StoreError(f"{storage}: there is no jachess result here ({type(error).__name__}).") from error
         if attributes.get("jachess_format") != FORMAT:
             raise StoreError(
                 f"{storage}: not a jachess result of this version (wanted format {FORMAT}; "
                 f"got {attributes.get('jachess_format', 'another kind of Zarr group')}). Choose another place."
             )
-        try:
-            self.plan = Plan.from_dict(attributes["plan"])
-            specs = [spec for name in self.plan.quantities for spec in QUANTITIES[name].arrays(self.plan)]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StoreError(f"{storage}: its plan is damaged. Remove it and run the job again.") from error
-        self._specs = {spec.name: spec for spec in specs}
+        self.plan = plan_of(attributes, storage)
+        self._specs = arrays_of(self.plan)
         self._arrays: dict[str, Any] = {}
         self._strict: dict[str, Any] = {}
 
@@ -82,19 +78,44 @@ class Store:
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
         if name not in self._arrays:
+            if name not in self.array_names():
+                known = ", ".join(self.array_names())
+                raise StoreError(f"{self.storage}: has no array '{name}' (wanted one of {known}).")
             try:
-                array = self._group[name]
-            except KeyError as error:
-                known = ", ".join(sorted(key for key, _ in self._group.arrays()))
-                raise StoreError(f"{self.storage}: has no array '{name}' (wanted one of {known}).") from error
-            assert isinstance(array, zarr.Array)
+                array: Any = self._group[name]
+            except StoreError:
+                raise
+            except Exception as error:  # as above
+                raise StoreError(
+                    f"{self.storage}: array '{name}' is missing or damaged ({type(error).__name__}). "
+                    "Remove the result and run the job again, or choose another place."
+                ) from error
+            check_array(self.plan, name, array, self.storage)
             assert array.config.write_empty_chunks
             self._arrays[name] = array
         return self._arrays[name]
 
+    def check(self) -> None:
+        """Compare attributes and arrays with the plan, once for all that read or write them.
+
+        Raises
+        ------
+        StoreError
+            With what is missing, or differs.
+        """
+        check_attributes(self.attributes, self.storage)
+        problems = []
+        for name in self.array_names():
+            try:
+                self.array(name)
+            except StoreError as error:
+                problems.append(str(error))
+        if problems:
+            raise StoreError.of(problems)
+
     def array_names(self) -> list[str]:
         """Names of all arrays, labels included."""
-        return sorted(name for name, _ in self._group.arrays())
+        return sorted([*self._specs, *labels_of(self.plan)])
 
     def write(self, writes: Iterable[Write]) -> None:
         """Write whole chunks, and wait until all of them are on the disk.
@@ -127,6 +148,7 @@ class Store:
             If chunks are missing or damaged: it says which.
         """
         if name not in self._strict:
+            self.array(name)  # checks it
             place = self.storage.zarr() / name
             self._strict[name] = zarr.open_array(
                 zarr.storage.StorePath(Strict(place.store), place.path), mode="r", zarr_format=3
@@ -200,7 +222,15 @@ class Store:
 
     def label(self, name: str) -> Array:
         """The labels of an axis, like ``layer_i``."""
-        return np.asarray(self.array(name)[:])
+        array: Any = self.array(name)
+        try:
+            return np.asarray(array[:])
+        except StoreError:
+            raise
+        except Exception as error:  # a damaged text makes Zarr raise this or that
+            raise StoreError(
+                f"{self.storage}: '{name}' is damaged ({type(error).__name__}). Run the job again, with --checksums."
+            ) from error
 
 
 def create_store(
@@ -221,11 +251,10 @@ def create_store(
     files: dict[str, Any] = {}
     group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=3)
     group.update_attributes({"jachess_format": FORMAT, "plan": plan.as_dict(), **attributes})
-    for name in plan.quantities:
-        for spec in QUANTITIES[name].arrays(plan):
-            _create_array(group, spec)
+    create_arrays(group, plan)
     for name, values in labels.items():
-        _create_labels(group, name, values)
+        array: Any = group[name]
+        array[:] = values
     storage = storage_of(place)
     storage.create({key: content.to_bytes() for key, content in files.items()})
     return Store(storage)
@@ -234,30 +263,3 @@ def create_store(
 def chunk_key(name: str, indices: Sequence[int]) -> str:
     """The key of a chunk."""
     return "/".join([name, "c", *map(str, indices)])
-
-
-def _create_array(group: Any, spec: ArraySpec) -> None:
-    group.create_array(
-        spec.name,
-        shape=spec.shape,
-        chunks=spec.chunks,
-        dtype=spec.dtype,
-        compressors=[Crc32cCodec()],
-        fill_value=spec.fill,
-        dimension_names=spec.dimensions,
-        attributes=dict(spec.attributes),
-    )
-
-
-def _create_labels(group: Any, name: str, values: Array) -> None:
-    dimension = f"weight_{name[-1]}"
-    text = values.dtype.kind in "OUT"
-    array = group.create_array(
-        name,
-        shape=values.shape,
-        chunks=(max(1, min(len(values), 1 << 20)),),
-        dtype="str" if text else "int64",
-        compressors=[Crc32cCodec()],
-        dimension_names=(dimension,),
-    )
-    array[:] = values

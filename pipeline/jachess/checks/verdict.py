@@ -153,7 +153,8 @@ class Finding:
         values = {f.name: given[f.name] for f in fields(cls) if f.name in given}
         values["largest"] = _number(given["largest"])
         values["worst"] = tuple((row, _number(residual)) for row, residual in given["worst"])
-        values["ladder"] = tuple((step, discrepancy) for step, discrepancy in given.get("ladder", ()))
+        values["ladder"] = tuple((_number(step), _number(found)) for step, found in given.get("ladder", ()))
+        values["numbers"] = {name: _number(number) for name, number in given.get("numbers", {}).items()}
         values["around"] = Around.from_dict(given["around"]) if "around" in given else None
         values["elements"] = tuple(Element.from_dict(element) for element in given.get("elements", ()))
         return cls(**values)

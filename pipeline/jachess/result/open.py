@@ -53,7 +53,9 @@ class Result:
         """Open the store at a path or URL; StoreError if there is no result of jachess."""
         storage = storage_of(path)
         storage.reach()
-        return cls(Store(storage), n_bytes(memory))
+        store = Store(storage)
+        store.check()
+        return cls(store, n_bytes(memory))
 
     @property
     def path(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from jachess.batch.job import Job
 from jachess.batch.machine import check_memory
+from jachess.batch.plan import SIZES
 from jachess.batch.prepare import Prepared, axis_labels, prepare
 from jachess.batch.quantities import Context, FurtherCheck, Quantity, checks_of
 from jachess.batch.quantities.record import Region, Row
@@ -111,6 +112,8 @@ def _prepared(
             f"{store.storage}: {' and '.join(changed)} changed since it was computed. "
             "Name the original files: --network, --points, --targets."
         )
+    if any(getattr(prepared.plan, size) != getattr(store.plan, size) for size in SIZES):
+        raise StoreError(f"{store.storage}: its plan does not fit network and points. Run the job again elsewhere.")
     return prepared
 
 
