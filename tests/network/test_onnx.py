@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from jachess import hessian, jacobian, read_network
 from jachess.backprop.propagation import outputs
 from jachess.errors import NetworkError
+from jachess.network.assembly import expansion
 from jachess.network.graph import Array
 
 RANDOM = np.random.default_rng(3)
@@ -327,6 +328,20 @@ def hidden(made: Any) -> Any:
     return made
 
 
+def resized(scales: str, sizes: str = "", **attributes: Any) -> list[Any]:
+    """The hidden units as an image, resized."""
+    return [
+        constant("image", [0, 1, 2, 3]),
+        constant("twos", np.full(4, 2, np.float32)),
+        constant("tiny", np.array([1, 1, 1e-30, 1e-30], np.float32)),
+        constant("sizes", [1, 1, 4, 6]),
+        constant("rows", [0]),
+        helper.make_node("ReduceSum", ["x", "rows"], ["four"], keepdims=0),
+        helper.make_node("Reshape", ["z", "image"], ["i"]),
+        helper.make_node("Resize", ["i", "", scales, sizes], ["y"], **attributes),
+    ]
+
+
 def outside(location: str, **keys: str) -> Any:
     """A model whose first tensor lies in the file ``location``."""
 
@@ -424,6 +439,20 @@ BAD: dict[str, tuple[Any, str]] = {
                                         outputs=("e",)), "depends on the other points"),
     "dynamic features": (model(inputs={"x": (TensorProto.FLOAT, ["N", "D"])}), "size of a point is not fixed"),
     "no batch axis": (model(inputs={"x": (TensorProto.FLOAT, [])}), "no axis of points"),
+    "a huge point": (model(inputs={"x": (TensorProto.FLOAT, ["N", 1 << 40])}), "too large"),
+    "an output without elements": (model([*HIDDEN, constant("none", np.zeros((6, 0), np.float32)),
+                                          helper.make_node("MatMul", ["z", "none"], ["y"])]), "has no elements"),
+    "an output that is no text": (model().SerializeToString().replace(b"\x01y", b"\x01\xff"), "is no text"),
+    "a tensor that is no text": (model().SerializeToString().replace(b"\x01A", b"\x01\xff"), "is no text"),
+    "an operation in red": (model([*HIDDEN, helper.make_node("\x1b[31mGemm", ["z", "B", "b"], ["y"])]), "is no text"),
+    "a mode that is no text": (model([*HIDDEN, *resized("twos", mode=b"\xff")]), "an attribute is no text"),
+    "an unknown policy": (model([*HIDDEN, *resized("", "sizes", keep_aspect_ratio_policy="no")], opset=18),
+                          "Resize.: 'no'"),
+    "scales that depend on points": (model([*HIDDEN, *resized("four")]), "'four' depends on the points"),
+    "scales that leave nothing": (model([*HIDDEN, *resized("tiny", antialias=1, mode="linear")], opset=18),
+                                  "nothing is left"),
+    "an odd split": (model([HIDDEN[0], *HALVES, SPLIT, helper.make_node("SequenceAt", ["parts"], ["y"])]),
+                     "SequenceAt.: wrong inputs"),
     "outside, above": (outside("../secret"), "secret"),
     "outside, absolute": (outside("/etc/passwd"), "passwd"),
     "outside, link": (outside("link"), "link"),
@@ -459,6 +488,15 @@ def test_the_good_neighbour_of_the_bad_ones(tmp_path: Path) -> None:
     for path, message in ((tmp_path, "a folder"), (tmp_path / "absent.onnx", "no such file")):
         with pytest.raises(NetworkError, match=message):
             read_network(path)
+
+
+def test_values_that_are_too_large_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(model(), tmp_path)
+    monkeypatch.setattr(expansion, "LARGEST_TOGETHER", 2 * (6 + 6 + 3))
+    assert read_network(path).n_weights == 51
+    monkeypatch.setattr(expansion, "LARGEST_TOGETHER", 2 * (6 + 6 + 3) - 1)
+    with pytest.raises(NetworkError, match=r"too large .wanted at most 29 elements together"):
+        read_network(path)
 
 
 def test_arguments_that_name_nothing(tmp_path: Path) -> None:

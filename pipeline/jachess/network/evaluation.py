@@ -11,6 +11,9 @@ from jachess.network.graph import Array, Node
 from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.record import Arrays, Call
 
+_REFUSALS = (NetworkError, ValueError, TypeError, LookupError, ArithmeticError)
+"""What operations raise if their inputs and attributes do not fit them."""
+
 
 def call_of(node: Node, values: Mapping[str, Array], outputs: Arrays = ()) -> Call:
     """The call that a node makes on these values, with the operation's default attributes filled in."""
@@ -53,7 +56,7 @@ def results(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
     try:
         with np.errstate(all="ignore"):
             made = TABLE[node.operation].forward(call_of(node, values))
-    except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
+    except _REFUSALS as error:
         raise NetworkError(f"{node}: {error}") from error
     return dict(zip(node.outputs, made, strict=False))
 
@@ -68,5 +71,5 @@ def graph_of(node: Node, values: Mapping[str, Array]) -> list[Node]:
     """
     try:
         return COMPOSITES[node.operation].nodes(node, call_of(node, values))
-    except (NetworkError, ValueError, IndexError, TypeError, OverflowError, ZeroDivisionError) as error:
+    except _REFUSALS as error:
         raise NetworkError(f"{node}: {error}") from error

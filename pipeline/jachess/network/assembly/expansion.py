@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from jachess.errors import NetworkError
 from jachess.network.evaluation import graph_of, results
 from jachess.network.graph import Array, Node
-from jachess.network.operations import COMPOSITES
+from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.composites.composite import MOST_NODES
 
+LARGEST_TOGETHER = 2**28
+"""Elements that all values together may have, for the few points that a network is tried with."""
 _SHAPES_ALONE = ("Shape", "Size")
 """What these make depends on the shape of their input, not on its values."""
 
@@ -30,18 +34,27 @@ def expanded(nodes: Sequence[Node], values: Mapping[str, Array], variable: Colle
         If a graph depends on the values of the points, as that of an If with a computed condition does.
     """
     known, varying, waiting = dict(values), set(variable), list(nodes)[::-1]
-    found: list[Node] = []
+    found, size = list[Node](), 0
     while waiting:
         node = waiting.pop()
+        record = COMPOSITES.get(node.operation) or TABLE[node.operation]
+        for name in varying.intersection(node.inputs[i] for i in record.static if i < len(node.inputs)):
+            raise NetworkError(
+                f"{node}: '{name}' depends on the points or on weights. Export the network without control flow, and "
+                "with fixed shapes."
+            )
         if node.operation in COMPOSITES:
-            static = [node.inputs[i] for i in COMPOSITES[node.operation].static if i < len(node.inputs)]
-            for name in varying.intersection(static):
-                raise NetworkError(f"{node}: '{name}' depends on the points. Export the network without control flow.")
             waiting += graph_of(node, known)[::-1]
             if len(found) + len(waiting) > MOST_NODES:
                 raise NetworkError(f"the graph is too large (wanted at most {MOST_NODES} operations).")
         else:
-            known.update(results(node, known))
+            made = results(node, known)
+            size += sum(np.size(value) for value in made.values())
+            if size > LARGEST_TOGETHER:
+                raise NetworkError(
+                    f"the values for a few points are too large (wanted at most {LARGEST_TOGETHER} elements together)."
+                )
+            known.update(made)
             found.append(node)
             if node.operation not in _SHAPES_ALONE and not varying.isdisjoint(node.inputs):
                 varying.update(node.outputs)

@@ -68,7 +68,9 @@ def check_points(values: Sequence[Mapping[str, Array]], output: str) -> tuple[in
             f"output '{output}': the first axis is not that of the points (wanted {COUNTS[0]} and {COUNTS[1]} rows "
             f"for as many points; got shapes {first.shape} and {second.shape}). Export it with a dynamic first axis."
         )
-    scale = np.abs(first[0]).max(initial=0)
+    if not first.size:
+        raise NetworkError(f"output '{output}': has no elements (got shape {first.shape}). Export it with some.")
+    scale = np.abs(first[0][np.isfinite(first[0])]).max(initial=0)
     if not np.allclose(first[0], second[0], rtol=0, atol=1e-9 * scale, equal_nan=True):
         raise NetworkError(
             f"output '{output}': a point's output depends on the other points (as by normalisation over the batch). "

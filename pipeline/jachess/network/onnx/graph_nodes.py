@@ -11,6 +11,7 @@ import onnx
 from jachess.errors import NetworkError
 from jachess.network.graph import Node
 from jachess.network.onnx.tensors import read_tensor, read_tensors
+from jachess.network.onnx.text import decoded
 from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.composites.branches import Branch
 
@@ -114,14 +115,21 @@ def _value(proto: Any, attribute: Any, folder: Path) -> Any:
     if attribute.type == kinds.FLOATS:
         return tuple(attribute.floats)
     if attribute.type == kinds.STRING:
-        return attribute.s.decode(errors="replace")
+        return _text(proto, attribute.s)
     if attribute.type == kinds.STRINGS:
-        return tuple(each.decode(errors="replace") for each in attribute.strings)
+        return tuple(_text(proto, each) for each in attribute.strings)
     if attribute.type == kinds.TENSOR:
         return read_tensor(attribute.t, folder)
     if attribute.type == kinds.GRAPH:
         return _branch(attribute.g, folder)
     raise NetworkError(f"{describe(proto)}: attribute '{attribute.name}' is of a kind that is not supported.")
+
+
+def _text(proto: Any, text: bytes) -> str:
+    try:
+        return decoded(text)
+    except NetworkError as error:
+        raise NetworkError(f"{describe(proto)}: an attribute {error}.") from error
 
 
 def _branch(graph: Any, folder: Path) -> Branch:

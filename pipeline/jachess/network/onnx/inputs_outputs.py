@@ -6,6 +6,7 @@ from typing import Any
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Input
+from jachess.network.operations.axes import bounded
 
 _DTYPES = {
     1: "float64",
@@ -47,7 +48,7 @@ def _input(value: Any) -> Input:
             f"input '{value.name}': the size of a point is not fixed (got {_shape(kind)}). "
             "Export the network with only the first axis dynamic."
         )
-    return Input(value.name, tuple(sizes), _DTYPES[kind.elem_type])
+    return Input(value.name, bounded(sizes), _DTYPES[kind.elem_type])
 
 
 def _shape(kind: Any) -> str:
@@ -64,7 +65,7 @@ def read_outputs(graph: Any, wanted: str | None) -> list[str]:
     for value in graph.output:
         maker = makers.get(value.name)
         listed.append(value.name)
-        if maker is not None and maker.op_type == "ZipMap":
+        if maker is not None and maker.op_type == "ZipMap" and maker.input:
             names.append((value.name, maker.input[0]))
         elif value.type.tensor_type.elem_type in (1, 10, 11, 16):
             names.append((value.name, value.name))

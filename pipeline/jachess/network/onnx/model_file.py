@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,13 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from jachess.errors import NetworkError
+from jachess.network.onnx.conversion import CONVERTED_TO, converted
+from jachess.network.onnx.text import check_text
 
 LARGEST_FILE = 512 * 2**20
 MOST_NODES = 20_000
 DEEPEST = 50
 NATIVE_OPSETS = range(13, 29)
-CONVERTED_TO = 20
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 
 
@@ -36,6 +36,10 @@ def load_model(path: Path) -> tuple[Any, list[str]]:
         If there is no such file, or it is not an ONNX model that can be read.
     """
     model = _parse(path)
+    try:
+        check_text(model)
+    except NetworkError as error:
+        raise NetworkError(f"{path}: {error}") from error
     notes: list[str] = []
     _check_size(path, model)
     model = _inline_functions(path, model)
@@ -116,7 +120,7 @@ def _inline_functions(path: Path, model: Any) -> Any:
     try:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the inliner raises whatever its C++ side throws
-        raise NetworkError(f"{path}: its functions cannot be expanded ({error}).") from error
+        raise NetworkError(f"{path}: its functions cannot be expanded ({' '.join(str(error).split())}).") from error
 
 
 def _opset(path: Path, model: Any) -> int:
@@ -145,11 +149,9 @@ def _converted(path: Path, model: Any, opset: int) -> Any:
         raise NetworkError(
             f"{path}: opset {opset} is not supported (wanted 7 to {NATIVE_OPSETS.stop - 1}). Export it again."
         )
-    import onnx.version_converter
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return onnx.version_converter.convert_version(model, CONVERTED_TO)
-    except Exception as error:  # as above
-        raise NetworkError(f"{path}: cannot be converted from opset {opset} ({error}). Export it again.") from error
+        made = converted(model, opset)
+    except NetworkError as error:
+        raise NetworkError(f"{path}: {error}") from error
+    _check_size(path, made)
+    return made

@@ -19,6 +19,9 @@ from jachess.network.graph import Array
 from jachess.network.onnx.graph_nodes import describe
 from jachess.network.onnx.tensors import read_tensor
 
+_INPUTS = {"SplitToSequence": (1, 2), "SequenceAt": (2, 2)}
+"""How many inputs these have."""
+
 
 def sequences_as_slices(graph: Any, folder: Path) -> Any:
     """The graph with every part of a split sequence taken by a Slice.
@@ -28,6 +31,10 @@ def sequences_as_slices(graph: Any, folder: Path) -> Any:
     NetworkError
         If a position or a size is computed from the points.
     """
+    for node in graph.node:
+        least, most = _INPUTS.get(node.op_type, (0, len(node.input)))
+        if not least <= len(node.input) <= most or (node.op_type in _INPUTS and not node.output):
+            raise NetworkError(f"{describe(node)}: wrong inputs (wanted {least} to {most}; got {len(node.input)}).")
     splits = {node.output[0]: node for node in graph.node if node.op_type == "SplitToSequence"}
     if not splits:
         return graph
@@ -47,12 +54,12 @@ def _part(node: Any, split: Any, constants: Mapping[str, Array]) -> list[Any]:
     """Slice (and Squeeze) for one SequenceAt."""
     attributes = {a.name: helper.get_attribute_value(a) for a in split.attribute}
     sizes = _constant(split, 1, constants) if len(split.input) > 1 else np.array(1)
-    position = int(_constant(node, 1, constants).reshape(()))
+    position, axis = _single(node, constants), attributes.get("axis", 0)
     if position < 0 or (sizes.ndim and position >= sizes.size):
         raise NetworkError(f"{describe(node)}: no such part (wanted a position from the first; got {position}).")
     start = int(sizes[:position].sum()) if sizes.ndim else position * int(sizes)
     end = start + int(sizes[position] if sizes.ndim else sizes)
-    result, axis = node.output[0], attributes.get("axis", 0)
+    result = node.output[0]
     squeezed = len(split.input) < 2 and not attributes.get("keepdims", 1)
     numbers = {f"{result}/{what}": value for what, value in (("start", start), ("end", end), ("axis", axis))}
     nodes = [helper.make_node("Constant", [], [name], value_ints=[value]) for name, value in numbers.items()]
@@ -61,6 +68,13 @@ def _part(node: Any, split: Any, constants: Mapping[str, Array]) -> list[Any]:
     if squeezed:
         nodes.append(helper.make_node("Squeeze", [part, f"{result}/axis"], [result], name=node.name))
     return nodes
+
+
+def _single(node: Any, constants: Mapping[str, Array]) -> int:
+    found = _constant(node, 1, constants)
+    if found.size != 1:
+        raise NetworkError(f"{describe(node)}: its position is not one number (got shape {found.shape}).")
+    return int(found.reshape(()))
 
 
 def _constant(node: Any, slot: int, constants: Mapping[str, Array]) -> Array:

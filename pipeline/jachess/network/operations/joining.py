@@ -92,5 +92,6 @@ JOINING = (
         _split_cotangent,
         attributes={"axis": 0, "num_outputs": 0, "split": None},
         moves=True,
+        static=(1,),
     ),
 )

@@ -215,10 +215,10 @@ def _same(call: Call, rows: Array) -> Array:
 
 MOVEMENT = (
     moving("Identity", (1, 1), _same, _same, elementwise=True),
-    reshaping("Reshape", (2, 2), _reshape, attributes={"allowzero": 0}),
+    reshaping("Reshape", (2, 2), _reshape, attributes={"allowzero": 0}, static=(1,)),
     reshaping("Flatten", (1, 1), _flatten, attributes={"axis": 1}),
-    reshaping("Squeeze", (1, 2), _squeeze),
-    reshaping("Unsqueeze", (2, 2), _unsqueeze),
+    reshaping("Squeeze", (1, 2), _squeeze, static=(1,)),
+    reshaping("Unsqueeze", (2, 2), _unsqueeze, static=(1,)),
     moving(
         "Transpose",
         (1, 1),
@@ -226,9 +226,9 @@ MOVEMENT = (
         lambda call, rows: _permuted(rows, tuple(int(i) for i in np.argsort(_perm(call)))),
         attributes={"perm": None},
     ),
-    moving("Slice", (3, 5), lambda call, rows: rows[_slices(call)], _unsliced),
-    moving("Expand", (2, 2), _expand, lambda call, rows: unbroadcast(rows, call.y.ndim, call.x.shape)),
-    moving("Tile", (2, 2), _tile, _untile),
+    moving("Slice", (3, 5), lambda call, rows: rows[_slices(call)], _unsliced, static=(1, 2, 3, 4)),
+    moving("Expand", (2, 2), _expand, lambda call, rows: unbroadcast(rows, call.y.ndim, call.x.shape), static=(1,)),
+    moving("Tile", (2, 2), _tile, _untile, static=(1,)),
     moving("Gather", (2, 2), _gather, _scatter, attributes={"axis": 0}, weights=(0,)),
     moving("GatherND", (2, 2), _gather_nd, _scatter_nd, attributes={"batch_dims": 0}),
 )

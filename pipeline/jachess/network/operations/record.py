@@ -95,6 +95,8 @@ class Operation:
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
+    static : tuple of int
+        Inputs that say what is done, like a shape: the same for all points, and no weights.
     domain : str
         ONNX's domain; "" is its own set of operations.
     """
@@ -113,4 +115,5 @@ class Operation:
     elementwise: bool = False
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
+    static: tuple[int, ...] = ()
     domain: str = ""

@@ -97,6 +97,7 @@ def _reduction(
         curvature if second is not None else None,
         sides=None if sides is None else lambda call: sides(call, _Axes.of(call)),
         attributes={"axes": None, "keepdims": 1, "noop_with_empty_axes": 0},
+        static=(1,),
         analytic=analytic,
     )
 

@@ -109,6 +109,8 @@ def _matrices(call: Call) -> dict[int, Array]:
             wanted = [int(np.floor(call.x.shape[axis] * factors[0] + 0.5)) for axis in axes]
     else:
         raise NetworkError("neither scales nor sizes are given")
+    if min([*wanted, *factors], default=1) <= 0:
+        raise NetworkError(f"nothing is left by its scales or sizes (got sizes {wanted})")
     bounded([*wanted, *(call.x.shape[i] for i in range(-call.x.ndim, 0) if i not in axes)])
     return {
         axis: resize_matrix(call.attributes, call.x.shape[axis], size, factor)
@@ -199,6 +201,7 @@ RESAMPLING = (
         _pad_tangent,
         _pad_cotangent,
         attributes={"mode": "constant"},
+        static=(1, 3),
         analytic=True,
     ),
     Operation(
@@ -218,6 +221,7 @@ RESAMPLING = (
             "mode": "nearest",
             "nearest_mode": "round_prefer_floor",
         },
+        static=(1, 2, 3),
         analytic=True,
     ),
 )

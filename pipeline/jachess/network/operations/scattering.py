@@ -152,5 +152,6 @@ SCATTERING = (
         _top_cotangent,
         sides=lambda call: _ranks(call)[0],
         attributes={"axis": -1, "largest": 1, "sorted": 1},
+        static=(1,),
     ),
 )

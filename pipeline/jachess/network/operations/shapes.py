@@ -6,6 +6,7 @@ Casts between floating types are the identity: a network is computed in one floa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -141,8 +142,8 @@ def _dropout(call: Call) -> Arrays:
 SHAPES = (
     _exact("Shape", (1, 1), _shape, start=0, end=None),
     _exact("Size", (1, 1), lambda call: np.array(call.x.size, np.int64)),
-    _exact("ConstantOfShape", (1, 1), _constant_of_shape, value=None),
-    _exact("Range", (3, 3), _range),
+    replace(_exact("ConstantOfShape", (1, 1), _constant_of_shape, value=None), static=(0,)),
+    replace(_exact("Range", (3, 3), _range), static=(0, 1, 2)),
     _exact("ReduceProd", (1, 2), _product, axes=None, keepdims=1, noop_with_empty_axes=0),
     _exact("Mod", (2, 2), _mod, fmod=0),
     _exact("Not", (1, 1), lambda call: np.logical_not(call.x)),
