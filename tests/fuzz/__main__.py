@@ -10,6 +10,7 @@ import contextlib
 import faulthandler
 import importlib
 import pickle
+import re
 import resource
 import shutil
 import signal
@@ -31,6 +32,8 @@ SECONDS = 20
 """That one example may take."""
 MEMORY = 5 << 29
 """Bytes that one may allocate."""
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_AT_ONCE = 300
 LONGEST = 20_000
 """Characters of a message."""
 
@@ -76,9 +79,13 @@ class Fuzz:
         self.n = self.n_good = 0
 
     def many(self, n: int, seconds: float, number: int) -> None:
-        """Examples one after the other."""
+        """Examples one after the other, some hundreds with each seed."""
         end = time.monotonic() + seconds
+        while self.n < n and time.monotonic() < end:
+            self._some(min(n - self.n, _AT_ONCE), number, end)
+            number += 1
 
+    def _some(self, n: int, number: int, end: float) -> None:
         @seed(number)
         @settings(max_examples=n, deadline=None, database=None, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
@@ -96,6 +103,7 @@ class Fuzz:
         self.n += 1
         try:
             with _own_folder(folder), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 signal.alarm(SECONDS)
                 faulthandler.dump_traceback_later(4 * SECONDS, exit=True)
                 self.module.read(folder, example)
@@ -133,7 +141,7 @@ def _own_folder(folder: Path) -> Iterator[None]:
 def _flaw(error: BaseException) -> str:
     """What is wrong with an error of our own."""
     message, cause = str(error), error
-    if not message or len(message) > LONGEST or not message.replace("\n", "").isprintable():
+    if not message or len(message) > LONGEST or CONTROL.search(message):
         return "no message for people"
     while cause := cause.__cause__ or cause.__context__:  # type: ignore[assignment]
         if isinstance(cause, MemoryError):

@@ -33,7 +33,7 @@ def fit_points(net: Network, points: ArrayLike | Sequence[ArrayLike]) -> Points:
         raise PointsError(f"points: one array is needed for each input (wanted {names}; got {len(given)} arrays).")
     arrays = []
     for which, thing in zip(net.inputs, given, strict=True):
-        array = np.asarray(thing)
+        array = array_of(thing, "points")
         dtype = np.float64 if which.dtype.startswith("float") else np.dtype(which.dtype)
         if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and np.dtype(dtype).kind != "f"):
             raise PointsError(f"points: input '{which.name}' holds {which.dtype} (got {array.dtype}).")
@@ -68,7 +68,7 @@ def prepare(
         If points or targets do not fit the network or the error function.
     """
     head = replace(error_head(net.astype(dtype), error), outer_product=outer_product)
-    arrays, t = fit_points(net, points), np.asarray(targets)
+    arrays, t = fit_points(net, points), array_of(targets, "targets")
     if t.ndim == 0 or len(t) != len(arrays[0]):
         raise PointsError(f"targets: wrong number (wanted {len(arrays[0])}, one a point; got shape {t.shape}).")
     prepared, arrays = head.targets(t), cast(arrays, dtype)
@@ -79,6 +79,14 @@ def prepare(
         return [(tuple(array[part] for array in arrays), prepared[part]) for part in parts]
 
     return head, chunks
+
+
+def array_of(given: ArrayLike | Sequence[ArrayLike], name: str) -> Array:
+    """What was given as an array; PointsError if its rows have different lengths."""
+    try:
+        return np.asarray(given)
+    except ValueError as error:
+        raise PointsError(f"{name}: these make no array ({error}). Give rows of the same length.") from error
 
 
 def floating(dtype: DTypeLike | None) -> np.dtype[Any]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from jachess.backprop import gradient as _gradient
-from jachess.backprop.arguments import cast, fit_points, floating, prepare, span
+from jachess.backprop.arguments import array_of, cast, fit_points, floating, prepare, span
 from jachess.backprop.hessian import hessian_block
 from jachess.backprop.input_hessian import input_hessians
 from jachess.backprop.jacobian import JacobianKernel
@@ -175,7 +175,10 @@ def hessian_vector_product(
         If v does not have W rows.
     """
     head, chunks = prepare(net, points, targets, error, outer_product=outer_product)
-    vectors = np.asarray(v, dtype=np.float64)
+    vectors = array_of(v, "v")
+    if vectors.dtype.kind not in "biuf":
+        raise InputError(f"v: holds no numbers (got {vectors.dtype}).")
+    vectors = vectors.astype(np.float64, copy=False)
     if vectors.ndim not in (1, 2) or vectors.shape[0] != net.n_weights:
         raise InputError(f"v: wrong shape (wanted ({net.n_weights},) or ({net.n_weights}, R); got {vectors.shape}).")
     products = hessian_vector_products(head, chunks, vectors.reshape(net.n_weights, -1).T)

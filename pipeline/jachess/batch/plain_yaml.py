@@ -40,7 +40,7 @@ def read_yaml(text: str | bytes, where: str) -> Any:
     """
     try:
         return yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=_PlainLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except Exception as error:  # YAMLError, and whatever PyYAML makes of tags with other things than they are for
         raise JobError(f"{where}: not YAML: {' '.join(str(error).split())}.") from error
 
 

@@ -146,6 +146,6 @@ def _different(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[
     for key, value in wanted.items():
         if key != "attributes" and str(found.get(key)) != str(value):
             yield f"{key}: wanted {value}; got {reprlib.repr(found.get(key))}"
-    triangle = wanted["attributes"].get("triangle")
-    if found.get("attributes", {}).get("triangle") != triangle:
-        yield f"triangle: wanted {triangle}"
+    triangle, attributes = wanted["attributes"].get("triangle"), found.get("attributes")
+    if not isinstance(attributes, Mapping) or attributes.get("triangle") != triangle:
+        yield f"attributes: wanted triangle {triangle}; got {reprlib.repr(attributes)}"

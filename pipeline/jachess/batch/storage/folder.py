@@ -91,7 +91,7 @@ class Folder(Storage):
         """Of the file."""
         try:
             return (self.path / key).stat().st_size
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no file can have such a name
             return None
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
