@@ -18,7 +18,10 @@ Every message reads *where: problem (wanted, got). Do this.*
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class JachessError(Exception):
@@ -73,3 +76,8 @@ class IncompleteError(JachessError):
 
 class DiskError(IncompleteError):
     """The disk is full, or cannot be written any more: nobody can go on before that is mended."""
+
+
+def words(error: BaseException) -> str:
+    """What the error of another library says, in one line: it may quote anything from a damaged file."""
+    return " ".join(_CONTROL.sub(" ", str(error)).split())[:1000]

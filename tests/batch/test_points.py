@@ -76,6 +76,7 @@ def test_any_kind_of_file_gives_the_same_rows(table: Table, start: int, stop: in
     [
         ("a.npy", b"", "no .npy file"),
         ("a.npy", b"\x93NUMPY\x01\x00garbage", "cannot be read"),
+        ("a.npy", b"\x93NUMPY\x03\x00\x00\x00\x00\x80{}", "no .npy file"),
         ("a.npy", b"\x80\x04K\x01.", "no .npy file"),
         ("a.csv", b"1,2,3\n1;2;3\n", "number of columns changed"),
         ("a.csv", b"l,2,3\n1,2,3\n", "neither numbers nor names"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +16,10 @@ import zarr
 
 import jachess
 from jachess.batch.prepare import axis_labels
-from jachess.batch.run import plan_job
+from jachess.batch.run import plan_job, run_job
 from jachess.batch.store import Store, chunk_key, create_store
 from jachess.errors import StoreError
+from jachess.result.validation import validate
 from tests.conftest import Files
 
 
@@ -108,3 +112,72 @@ def test_what_is_no_result_is_not_opened(tmp_path: Path, kind: str) -> None:
         zarr.create_group(path)
     with pytest.raises(StoreError):
         Store(path)
+
+
+def key(*path: Any, value: Any = None) -> Callable[[dict[str, Any]], None]:
+    """A change of metadata: another value at the end of a path of keys, or none."""
+
+    def change(metadata: dict[str, Any]) -> None:
+        inner: Any = metadata
+        for step in path[:-1]:
+            inner = inner[step]
+        if value is None:
+            del inner[path[-1]]
+        else:
+            inner[path[-1]] = value
+
+    return change
+
+
+PLAN = ("attributes", "plan")
+DAMAGE: dict[str, tuple[str, Any, str]] = {
+    "no plan": ("", key(*PLAN), "attributes without 'plan'"),
+    "a plan without points": ("", key(*PLAN, "n_points"), "plan without 'n_points'"),
+    "a number in words": ("", key(*PLAN, "n_points", value="six"), "plan.n_points is 'six'"),
+    "a fraction": ("", key(*PLAN, "strip", value=8.0), "plan.strip is 8.0"),
+    "no strips": ("", key(*PLAN, "strip", value=0), "plan.strip is 0"),
+    "an unknown quantity": ("", key(*PLAN, "quantities", 1, value="laplacian"), r"quantities\[1\] is 'laplacian'"),
+    "a huge plan": ("", key(*PLAN, "n_points", value=10**30), "plan.n_points is 1000"),
+    "many points": ("", key(*PLAN, "n_points", value=10**12), "impossible numbers of chunks"),
+    "a wrong sum of weights": ("", key(*PLAN, "n_weights", value=52), "sizes and shapes do not fit"),
+    "weights that overlap": ("", key(*PLAN, "weights", 1, 2, value=3), "'hidden.bias' begin at 3"),
+    "weights in red": ("", key(*PLAN, "weights", 1, 0, value="\x1b[31m"), "is '.x1b.31m'"),
+    "other blocks": ("", key(*PLAN, "points_per_block", value=7), "array 'jacobian' is not what its plan says"),
+    "no state": ("", key("attributes", "state"), "attributes without 'state'"),
+    "an odd verdict": ("", key("attributes", "verdict", "quantities", "hessian", value=3), "hessian is 3"),
+    "an odd job": ("", key("attributes", "job", "points", value="x.npy"), "job.points is 'x.npy'"),
+    "another shape": ("hessian", key("shape", value=[51, 52]), r"shape: wanted \(51, 51\); got \(51, 52\)"),
+    "another type": ("hessian", key("data_type", value="float32"), "data_type: wanted float64"),
+    "other chunks": ("gradient", key("chunk_grid", "configuration", "chunk_shape", value=[7]), "chunk_grid: wanted"),
+    "other dimensions": ("gradient", key("dimension_names", value=["x"]), "dimension_names: wanted"),
+    "a mirrored half": ("hessian", key("attributes", "triangle", value="upper"), "wanted triangle both"),
+    "no codec": ("outputs", key("codecs"), "array 'outputs' is missing or damaged"),
+    "a group": ("unit_i", key("node_type", value="group"), "array 'unit_i' is"),
+    "no label": ("layer_j", None, "array 'layer_j' is missing"),
+    "no array": ("hessian", None, "array 'hessian' is missing"),
+    "no JSON": ("hessian", "{", "array 'hessian' is missing or damaged"),
+    "deep JSON": ("", "[" * 100_000, "no jachess result here"),
+    "no text": ("", b"\xff", "no jachess result here"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("place", "change", "message"), DAMAGE.values(), ids=DAMAGE)
+def test_a_store_that_is_not_what_its_plan_says(
+    files: Files, result: Path, tmp_path: Path, place: str, change: Any, message: str
+) -> None:
+    copy = Path(shutil.copytree(result, tmp_path / "result.zarr"))
+    file = copy / place / "zarr.json"
+    if change is None:
+        file.unlink()
+    elif callable(change):
+        metadata = json.loads(file.read_text())
+        change(metadata)
+        file.write_text(json.dumps(metadata))
+    else:
+        file.write_bytes(change.encode() if isinstance(change, str) else change)
+    others = (validate, lambda path: run_job(files.job(path))) if change is None or place == "outputs" else ()
+    for ask in (jachess.open_result, *others):
+        with pytest.raises(StoreError, match=message) as refused:
+            ask(str(copy))
+        assert all(line.startswith(str(copy)) for line in str(refused.value).splitlines())
+    assert not list(tmp_path.glob("*.lock"))

@@ -18,6 +18,7 @@ from jachess.backprop.propagation import outputs
 from jachess.errors import NetworkError
 from jachess.network.assembly import expansion
 from jachess.network.graph import Array
+from jachess.network.onnx import conversion
 
 RANDOM = np.random.default_rng(3)
 POINTS = RANDOM.normal(size=(7, 4))
@@ -496,6 +497,16 @@ def test_values_that_are_too_large_together(tmp_path: Path, monkeypatch: pytest.
     assert read_network(path).n_weights == 51
     monkeypatch.setattr(expansion, "LARGEST_TOGETHER", 2 * (6 + 6 + 3) - 1)
     with pytest.raises(NetworkError, match=r"too large .wanted at most 29 elements together"):
+        read_network(path)
+
+
+@pytest.mark.parametrize(("limit", "value"), [("MEMORY", 1 << 25), ("PATIENCE", 0.01)])
+def test_a_conversion_beyond_its_limits_is_refused(
+    limit: str, value: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(model(opset=9), tmp_path)
+    monkeypatch.setattr(conversion, limit, value)
+    with pytest.raises(NetworkError, match=r"model.onnx: cannot be converted from opset 9"):
         read_network(path)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from jachess.errors import JobError
+from jachess.errors import JobError, words
 
 _LARGEST_FILE = 1 << 20
 
@@ -41,7 +41,7 @@ def read_yaml(text: str | bytes, where: str) -> Any:
     try:
         return yaml.load(text.decode() if isinstance(text, bytes) else text, Loader=_PlainLoader)
     except Exception as error:  # YAMLError, and whatever PyYAML makes of tags with other things than they are for
-        raise JobError(f"{where}: not YAML: {' '.join(str(error).split())}.") from error
+        raise JobError(f"{where}: not YAML: {words(error)}.") from error
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -12,7 +12,7 @@ from jachess.batch.storage import is_url, storage_of
 from jachess.batch.tables.files import FILES
 from jachess.batch.tables.record import Table
 from jachess.batch.tables.zarr_arrays import zarr_table
-from jachess.errors import InputError, PointsError
+from jachess.errors import InputError, PointsError, words
 from jachess.network.graph import Array
 
 
@@ -43,7 +43,7 @@ def open_table(path: str, key: str | None = None) -> Table:
     except InputError as error:
         raise PointsError(str(error)) from error
     except Exception as error:  # whatever the readers of damaged files raise
-        raise PointsError(f"{path}: cannot be read as numbers ({type(error).__name__}: {error}).") from error
+        raise PointsError(f"{path}: cannot be read as numbers ({type(error).__name__}: {words(error)}).") from error
     if table.dtype.kind not in "biuf":
         raise PointsError(f"{path}: holds no numbers (wanted integers or floating numbers; got {table.dtype}).")
     if not table.shape:
@@ -58,7 +58,7 @@ def _read(path: str, table: Table, start: int, stop: int) -> Array:
         rows = table.read(start, stop)
     except Exception as error:  # as in `open_table`: damage may show only further down in the file
         raise PointsError(
-            f"{path}: rows {start} to {stop} cannot be read ({type(error).__name__}: {error})."
+            f"{path}: rows {start} to {stop} cannot be read ({type(error).__name__}: {words(error)})."
         ) from error
     wanted = (stop - start, *table.shape[1:])
     if rows.shape != wanted:

@@ -6,7 +6,7 @@ import math
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from jachess.network.graph import Array
 _LARGEST_WHOLE = 1 << 32
 _LARGEST_PIECE = 1 << 30
 _LINES = 4096
+_LONGEST_HEADER = 1 << 16
 _NPY = b"\x93NUMPY"
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_LINE = 1 << 26
@@ -26,8 +27,7 @@ _LONGEST_LINE = 1 << 26
 
 def _npy(storage: Storage, key: str | None) -> Table:
     with storage.open() as file:
-        if file.read(len(_NPY)) != _NPY:
-            raise PointsError(f"{storage}: this is no .npy file. Write it with numpy.save.")
+        _check_npy(file, storage)
     if isinstance(storage, Folder):
         array = np.load(storage.path, mmap_mode="r", allow_pickle=False)
         return Table(array.shape, array.dtype, lambda start, stop: np.asarray(array[start:stop]))
@@ -46,6 +46,14 @@ def _npy(storage: Storage, key: str | None) -> Table:
     return Table(shape, dtype, read)
 
 
+def _check_npy(file: IO[bytes], storage: Storage) -> None:
+    """Whether a header begins here that can be read: NumPy believes what it says of its length."""
+    start = file.read(12)
+    length = int.from_bytes(start[8 : 12 if start[6:7] > b"\1" else 10], "little")
+    if start[: len(_NPY)] != _NPY or length > _LONGEST_HEADER:
+        raise PointsError(f"{storage}: this is no .npy file. Write it with numpy.save.")
+
+
 def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -62,6 +70,8 @@ def _npz(storage: Storage, key: str | None) -> Table:
         name = key if key in sizes else next(iter(sizes))
         if sizes[name] > _LARGEST_WHOLE:
             raise PointsError(f"{storage}: too large for .npz, which is read whole. Store it as .npy.")
+        with archive.open(f"{name}.npy") as member:
+            _check_npy(member, storage)
         with archive.open(f"{name}.npy") as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
     return Table(array.shape, array.dtype, lambda start, stop: array[start:stop], array.nbytes)

@@ -16,7 +16,7 @@ from jachess.errors import NetworkError
 CONVERTED_TO = 20
 PATIENCE = 300
 """Seconds that a conversion may take."""
-_MEMORY = 4 * 2**30
+MEMORY = 4 * 2**30
 """Bytes that the process may take, besides some copies of the model."""
 _COPIES = 8
 _PROGRAM = """
@@ -51,7 +51,7 @@ def converted(model: Any, opset: int) -> Any:
     with tempfile.TemporaryDirectory(prefix="jachess-") as folder:
         old, new, text = Path(folder, "old.onnx"), Path(folder, "new.onnx"), model.SerializeToString()
         old.write_bytes(text)
-        limit = _MEMORY + _COPIES * len(text)
+        limit = MEMORY + _COPIES * len(text)
         command = [sys.executable, "-P", "-c", _PROGRAM, str(old), str(new), str(CONVERTED_TO), str(limit)]
         here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from jachess.errors import NetworkError
+from jachess.errors import NetworkError, words
 from jachess.network.onnx.conversion import CONVERTED_TO, converted
 from jachess.network.onnx.text import check_text
 
@@ -58,7 +58,7 @@ def _parse(path: Path) -> Any:
     except NetworkError:
         raise
     except (DecodeError, ValueError, RuntimeError) as error:
-        raise NetworkError(f"{path}: this is not an ONNX model ({error}).") from error
+        raise NetworkError(f"{path}: this is not an ONNX model ({words(error)}).") from error
     if not model.graph.node or not model.graph.output:
         raise NetworkError(f"{path}: the model has no operations or no outputs. Is this an ONNX model?")
     if not 3 <= model.ir_version <= onnx.IR_VERSION:
@@ -120,7 +120,7 @@ def _inline_functions(path: Path, model: Any) -> Any:
     try:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # the inliner raises whatever its C++ side throws
-        raise NetworkError(f"{path}: its functions cannot be expanded ({' '.join(str(error).split())}).") from error
+        raise NetworkError(f"{path}: its functions cannot be expanded ({words(error)}).") from error
 
 
 def _opset(path: Path, model: Any) -> int:

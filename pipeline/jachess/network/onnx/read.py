@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 
-from jachess.errors import NetworkError
+from jachess.errors import NetworkError, words
 from jachess.network.assembly import Parts, assemble
 from jachess.network.graph import Array, Network
 from jachess.network.onnx.graph_nodes import needed_nodes, read_node
@@ -81,4 +81,4 @@ def _second_opinion(model: Any, path: Path) -> None:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        raise NetworkError(f"{path}: not a valid model. {' '.join(str(error).split())}") from error
+        raise NetworkError(f"{path}: not a valid model. {words(error)}") from error
