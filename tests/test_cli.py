@@ -133,6 +133,7 @@ REFUSED = [
     ),
     (["--out", "absent/out.zarr"], "its folder does not exist"),
     (["--workers", "many"], "invalid int value"),
+    (["--targets", "wide.npy"], "wide.npy: each point needs 3 targets, one an output (got 5)"),
 ]
 
 
@@ -152,6 +153,7 @@ def test_bad_input_is_refused(
         "nan": bad,
         "empty": bad[:0],
         "narrow": files.points[:, :3],
+        "wide": np.zeros((len(files.points), 5)),
         "large": files.targets + (files.targets == 2),
         "short": files.targets[:-1],
     }.items():

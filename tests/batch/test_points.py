@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +73,14 @@ def test_any_kind_of_file_gives_the_same_rows(table: Table, start: int, stop: in
     np.testing.assert_array_equal(table.read(start, stop), NUMBERS[start:stop])
 
 
+def promising(n_rows: int) -> bytes:
+    """An .npz whose header says more than there is."""
+    file, header = io.BytesIO(), f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({n_rows}, 4), }}\n".encode()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(80))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -82,6 +92,7 @@ def test_any_kind_of_file_gives_the_same_rows(table: Table, start: int, stop: in
         ("a.csv", b"l,2,3\n1,2,3\n", "neither numbers nor names"),
         ("a.csv", b"1,2,3,\n", "neither numbers nor names"),
         ("a.npz", b"PK garbage", "cannot be read"),
+        ("a.npz", promising(2**31), "does not hold what it should"),
         ("a.csv", b"1,2,3\n1,2\n", "cannot be read"),
         ("a.csv", b"one,two\nthree,four\n", "cannot be read"),
         ("a.parquet", b"PAR1garbage", "cannot be read"),

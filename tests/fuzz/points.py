@@ -146,8 +146,10 @@ def read(folder: Path, example: tuple[str, Any]) -> None:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
     table = open_table(str(path), "x")
+    if np.prod(table.shape[1:], dtype=float) > 1e6:
+        return  # nobody reads a row before its width is compared with the network's
     for start in range(0, min(table.shape[0], 40), 7):
         stop = min(start + 7, table.shape[0])
-        rows = table.read(start, stop) if np.prod(table.shape[1:]) < 1e6 else np.zeros((stop - start, *table.shape[1:]))
+        rows = table.read(start, stop)
         assert rows.shape == (stop - start, *table.shape[1:])
         assert rows.dtype.kind in "biuf"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def _digest(table: Table) -> bytes:
 
 
 def _pieces(table: Table) -> Iterator[tuple[int, int]]:
-    step = max(1, _PIECE // max(1, int(np.prod(table.shape[1:]))))
+    step = max(1, _PIECE // max(1, math.prod(table.shape[1:])))
     for start in range(0, table.shape[0], step):
         yield start, min(start + step, table.shape[0])
 
@@ -154,8 +155,7 @@ def _match_inputs(job: Job, network: Network, problems: list[str]) -> tuple[list
 
 
 def _input_problems(i: Input, path: str, table: Table) -> list[str]:
-    wanted = int(np.prod(i.shape))
-    got = int(np.prod(table.shape[1:]))
+    wanted, got = math.prod(i.shape), math.prod(table.shape[1:])
     if table.shape[0] == 0:
         return [f"{path}: holds no points (got shape {table.shape})."]
     if got != wanted:
@@ -178,8 +178,11 @@ def _target_problems(path: str, head: Head, counts: dict[str, int]) -> list[str]
     if any(count != table.shape[0] for count in counts.values()):
         wanted = next(iter(counts.values()))
         return [f"{path}: wrong number of targets (wanted {wanted}, one a point; got {table.shape[0]})."]
+    width, n_outputs = math.prod(table.shape[1:]), head.network.n_outputs
+    if width not in (1, n_outputs):
+        return [f"{path}: each point needs {n_outputs} targets, one an output (got {width})."]
     for start, stop in _pieces(table):
-        problem = head.error.check_targets(table.read(start, stop), head.network.n_outputs)
+        problem = head.error.check_targets(table.read(start, stop), n_outputs)
         if problem:
             return [f"{path}: {problem}."]
     return []

@@ -54,10 +54,10 @@ def _check_npy(file: IO[bytes], storage: Storage) -> None:
         raise PointsError(f"{storage}: this is no .npy file. Write it with numpy.save.")
 
 
-def _npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
-    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    return read[version](file)
+    one, two = np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0
+    return {(1, 0): one, (2, 0): two, (3, 0): two}[version](file)
 
 
 def _npz(storage: Storage, key: str | None) -> Table:
@@ -72,6 +72,10 @@ def _npz(storage: Storage, key: str | None) -> Table:
             raise PointsError(f"{storage}: too large for .npz, which is read whole. Store it as .npy.")
         with archive.open(f"{name}.npy") as member:
             _check_npy(member, storage)
+        with archive.open(f"{name}.npy") as member:
+            shape, _, dtype = _npy_header(member)
+            if math.prod(shape) * dtype.itemsize > sizes[name]:
+                raise PointsError(f"{storage}: '{name}' does not hold what it should (wanted shape {shape}).")
         with archive.open(f"{name}.npy") as member:
             array = np.lib.format.read_array(member, allow_pickle=False)
     return Table(array.shape, array.dtype, lambda start, stop: array[start:stop], array.nbytes)

@@ -52,7 +52,7 @@ def sequences_as_slices(graph: Any, folder: Path) -> Any:
 
 def _part(node: Any, split: Any, constants: Mapping[str, Array]) -> list[Any]:
     """Slice (and Squeeze) for one SequenceAt."""
-    attributes = {a.name: helper.get_attribute_value(a) for a in split.attribute}
+    attributes = {a.name: a.i for a in split.attribute if a.type == onnx.AttributeProto.INT}
     sizes = _constant(split, 1, constants) if len(split.input) > 1 else np.array(1)
     position, axis = _single(node, constants), attributes.get("axis", 0)
     if position < 0 or (sizes.ndim and position >= sizes.size):
@@ -87,11 +87,14 @@ def _constant(node: Any, slot: int, constants: Mapping[str, Array]) -> Array:
 
 def _integer_constants(graph: Any, folder: Path) -> dict[str, Array]:
     found = {t.name: read_tensor(t, folder) for t in graph.initializer if t.data_type == 7 and len(t.dims) < 2}
+    kinds = onnx.AttributeProto
     for node in graph.node:
-        for attribute in node.attribute if node.op_type == "Constant" else ():
-            value = helper.get_attribute_value(attribute)
-            if attribute.name == "value" and value.data_type == 7:
-                found[node.output[0]] = read_tensor(value, folder)
-            elif attribute.name in ("value_int", "value_ints"):
-                found[node.output[0]] = np.asarray(value)
+        for attribute in node.attribute if node.op_type == "Constant" and node.output else ():
+            kind = (attribute.name, attribute.type)
+            if kind == ("value", kinds.TENSOR) and attribute.t.data_type == 7:
+                found[node.output[0]] = read_tensor(attribute.t, folder)
+            elif kind == ("value_int", kinds.INT):
+                found[node.output[0]] = np.array(attribute.i)
+            elif kind == ("value_ints", kinds.INTS):
+                found[node.output[0]] = np.array(attribute.ints, np.int64)
     return found
