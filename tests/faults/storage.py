@@ -78,7 +78,8 @@ class Storing:
     def store(self, path: Path, writes: Writes) -> Store:
         """A store with everything written, not yet sealed."""
         labels = axis_labels(self.prepared.plan, self.prepared.network)
-        store = create_store(path, self.prepared.plan, {"state": "running", "job": self.record}, labels)
+        attributes = {"state": "running", "job": self.record, "versions": {}, "created_time": "now"}
+        store = create_store(path, self.prepared.plan, attributes, labels)
         store.write((write.array, write.region, np.array(write.data)) for write in writes)
         return store
 

@@ -233,7 +233,7 @@ def _create(prepared: Prepared, storage: Storage) -> Store:
 
 def _open(prepared: Prepared, storage: Storage) -> Store:
     store = Store(storage)
-    store.check()
+    store.check(["plan", "state"])
     differences = _differences(store.plan, prepared.plan)
     if differences:
         raise StoreError(

@@ -95,15 +95,20 @@ class Store:
             self._arrays[name] = array
         return self._arrays[name]
 
-    def check(self) -> None:
+    def check(self, keys: Sequence[str] | None = None) -> None:
         """Compare attributes and arrays with the plan, once for all that read or write them.
+
+        Parameters
+        ----------
+        keys : sequence of str, optional
+            Attributes that must be there; all that a run writes, by default.
 
         Raises
         ------
         StoreError
             With what is missing, or differs.
         """
-        check_attributes(self.attributes, self.storage)
+        check_attributes(self.attributes, self.storage, keys)
         problems = []
         for name in self.array_names():
             try:
