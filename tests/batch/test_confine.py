@@ -62,7 +62,6 @@ OUTSIDE = {
     "a circle of links": "round",
     "a URL": "s3://bucket/{file}",
     "from the home": "/proc/self/environ",
-    "NUL": '"a\\0b"',
 }
 
 

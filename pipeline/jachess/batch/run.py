@@ -13,6 +13,7 @@ import numpy as np
 
 from jachess.batch.clusters import read_cluster_file
 from jachess.batch.compute import ROUNDS, Computation, check_report
+from jachess.batch.confine import check_confined
 from jachess.batch.job import Job
 from jachess.batch.labels import damaged_labels, missing_labels, write_labels
 from jachess.batch.log import Log
@@ -64,9 +65,9 @@ def plan_job(job: Job) -> Prepared:
     InputError
         If the job is refused.
     """
+    prepared = prepare(job)
     if job.cluster is not None:
         read_cluster_file(Path(job.cluster))
-    prepared = prepare(job)
     check_memory(job, prepared.plan)
     return prepared
 
@@ -88,6 +89,7 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
     IncompleteError
         If blocks are missing in the end; the same call resumes.
     """
+    check_confined(job)
     started, storage = time.monotonic(), storage_of(job.out)
     if report is not None:
         check_report(report)
