@@ -18,6 +18,8 @@ PIECE = 4 * 2**20
 LARGEST_PIECE = 64 * 2**20
 """Bytes of the rows that are read at once, at most: where chunks hold more rows, they are read again and again."""
 LARGEST_CHUNK = 2**30
+_LARGEST = 2**47
+"""Bytes of a whole array: a few metadata can promise any number of rows."""
 _IN_FLIGHT = 10
 """Chunks that Zarr decodes at a time."""
 
@@ -58,6 +60,8 @@ def zarr_table(storage: Storage, key: str | None) -> Table:
     array = open_zarr_array(storage, key)
     if not array.ndim:
         return Table((), array.dtype, lambda start, stop: np.asarray(array[()]))
+    if math.prod(array.shape) * array.dtype.itemsize > _LARGEST:
+        raise PointsError(f"{storage}: is too large (wanted at most {_LARGEST} bytes; got shape {array.shape}).")
     pieces = zarr_pieces(array)
     return Table(tuple(array.shape), array.dtype, pieces.read, pieces.memory)
 
