@@ -268,6 +268,79 @@ def test_weights_of_normalisations_and_convolutions(tmp_path: Path) -> None:
     assert names(read_network(saved(model(nodes, numbers), tmp_path))) == ["K1", "K2", "k", "g", "s"]
 
 
+STEPS = [constant("three", [0, 2, 2]), helper.make_node("Reshape", ["x", "three"], ["x2"]),
+         helper.make_node("Transpose", ["x2"], ["steps"], perm=[1, 0, 2])]  # fmt: skip
+PIECES = [
+    constant("nil", np.zeros((1, 1, 3), np.float32)),
+    *[constant(f"at{i}", [i]) for i in (0, 1)],
+    helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+    helper.make_node("Concat", ["at1", "n", "at1"], ["wanted"], axis=0),
+    helper.make_node("Expand", ["nil", "wanted"], ["before"]),
+    helper.make_node("Shape", ["before"], ["end"], start=2, end=3),
+    helper.make_node("Add", ["end", "end"], ["end2"]),
+    helper.make_node("Add", ["end", "end2"], ["end3"]),
+    helper.make_node("Slice", ["W", "at0", "end", "at0"], ["W_reset"]),
+    helper.make_node("Slice", ["W", "end", "end2", "at0"], ["W_update"]),
+    helper.make_node("Slice", ["W", "end2", "end3", "at0"], ["W_new"]),
+    helper.make_node("Concat", ["W_update", "W_reset", "W_new"], ["W_all"], axis=0),
+    helper.make_node("Unsqueeze", ["W_all", "at0"], ["W_gru"]),
+    helper.make_node("GRU", ["steps", "W_gru", "R", "", "", "before"], ["", "last"], hidden_size=3),
+    helper.make_node("Squeeze", ["last", "at0"], ["y"]),
+]
+GROUPS = [
+    constant("to_groups", [0, 2, -1]),
+    helper.make_node("Reshape", ["h", "to_groups"], ["g"]),
+    helper.make_node("InstanceNormalization", ["g", "ones", "zeros"], ["g2"]),
+    helper.make_node("Shape", ["h"], ["back"]),
+    helper.make_node("Reshape", ["g2", "back"], ["h2"]),
+    helper.make_node("CastLike", ["scale", "h2"], ["like"]),
+    helper.make_node("Mul", ["h2", "like"], ["h3"]),
+    helper.make_node("Add", ["h3", "shift"], ["z"]),
+]
+ROOT = [
+    constant("power", np.float32(2)),
+    constant("last", [-1]),
+    helper.make_node("Pow", ["h", "power"], ["h2"]),
+    helper.make_node("ReduceMean", ["h2", "last"], ["mean"]),
+    helper.make_node("Add", ["mean", "eps"], ["variance"]),
+    helper.make_node("Sqrt", ["variance"], ["root"]),
+]
+DIVIDED = [helper.make_node("Div", ["h", "root"], ["h3"])]
+INVERTED = [helper.make_node("Reciprocal", ["root"], ["inverse"]), helper.make_node("Mul", ["h", "inverse"], ["h3"])]
+SCALE = helper.make_node("Mul", ["h3", "scale"], ["z"])
+NORMED = [
+    constant("rows", [1]),
+    helper.make_node("ReduceL2", ["v", "rows"], ["length"]),
+    helper.make_node("Div", ["v", "length"], ["direction"]),
+    helper.make_node("Mul", ["direction", "g"], ["product"]),
+    helper.make_node("Gemm", ["x", "product", "a"], ["h"], transB=1),
+    HIDDEN[1],
+]
+SIX = RANDOM.normal(size=6).astype(np.float32)
+FILLED = {"ones": np.ones(2, np.float32), "zeros": np.zeros(2, np.float32), "scale": SIX, "shift": SIX}
+RECURRENT = {"W": RANDOM.normal(size=(9, 2)).astype(np.float32), "R": np.ones((1, 9, 3), np.float32)}
+MASK = np.array([[0, -np.inf, 0, 0, -np.inf, 0]], np.float32)
+SCALED_BY = {"eps": np.float32(1e-5), "scale": SIX}
+EXPORTED: dict[str, tuple[list[Any], dict[str, Array], list[str]]] = {
+    "recurrence in pieces, cut where a shape says": ([*STEPS, *PIECES], RECURRENT, ["W", "R"]),
+    "normalisation of groups": ([HIDDEN[0], *GROUPS, OUTPUT], FILLED, ["A", "a", "B", "b", "scale", "shift"]),
+    "scale behind a quotient": ([HIDDEN[0], *ROOT, *DIVIDED, SCALE, OUTPUT], SCALED_BY, ["A", "a", "B", "b", "scale"]),
+    "scale behind an inverse": ([HIDDEN[0], *ROOT, *INVERTED, SCALE, OUTPUT], SCALED_BY, ["A", "a", "B", "b", "scale"]),
+    "weight normalisation": ([*NORMED, OUTPUT], {"g": SIX[:, None], "v": NUMBERS["A"]}, ["a", "B", "b", "g", "v"]),
+    "mask of infinities": ([*HIDDEN, helper.make_node("Add", ["z", "mask"], ["m"]),
+                            helper.make_node("Softmax", ["m"], ["s"]), helper.make_node("Gemm", ["s", "B"], ["y"],
+                                                                                        transB=1)],
+                           {"mask": MASK}, ["A", "a", "B"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("nodes", "numbers", "wanted"), EXPORTED.values(), ids=EXPORTED)
+def test_weights_in_what_exporters_write(
+    nodes: list[Any], numbers: dict[str, Array], wanted: list[str], tmp_path: Path
+) -> None:
+    assert names(read_network(saved(model(nodes, numbers, opset=18), tmp_path))) == wanted
+
+
 def test_weights_by_name_and_by_predicate(tmp_path: Path) -> None:
     path = saved(model(SCALED, SCALES), tmp_path)
     assert names(read_network(path, weights=["scale", "A"])) == ["A", "scale"]

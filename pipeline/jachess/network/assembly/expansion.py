@@ -14,8 +14,13 @@ from jachess.network.operations.composites.composite import MOST_NODES
 
 LARGEST_TOGETHER = 2**28
 """Elements that all values together may have, for the few points that a network is tried with."""
-_SHAPES_ALONE = ("Shape", "Size")
-"""What these make depends on the shape of their input, not on its values."""
+_INPUTS_THAT_MATTER = {"Shape": 0, "Size": 0, "CastLike": 1}
+"""How many of their inputs these read the values of: of the others they use shape and type alone."""
+
+
+def values_read(node: Node) -> tuple[str, ...]:
+    """Names of the inputs on whose values what a node makes depends."""
+    return node.inputs[: _INPUTS_THAT_MATTER.get(node.operation)]
 
 
 def expanded(nodes: Sequence[Node], values: Mapping[str, Array], variable: Collection[str]) -> list[Node]:
@@ -56,6 +61,6 @@ def expanded(nodes: Sequence[Node], values: Mapping[str, Array], variable: Colle
                 )
             known.update(made)
             found.append(node)
-            if node.operation not in _SHAPES_ALONE and not varying.isdisjoint(node.inputs):
+            if not varying.isdisjoint(values_read(node)):
                 varying.update(node.outputs)
     return found

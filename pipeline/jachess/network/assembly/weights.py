@@ -1,21 +1,28 @@
 """Which of a file's floating initialisers are weights, and which are constants.
 
-The file does not say. By default those that enter an operation where weights usually stand: the matrix or bias of a
-Gemm, MatMul, Einsum or recurrence, the kernel or bias of a convolution, scale and shift of a normalisation (not its
-running statistics), slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear
-operation; also behind operations that only move elements. Scalings in Mul, Div, Sub and the like are constants.
+The file does not say. By default those that enter an operation where weights usually stand, also behind operations
+that only move elements: the matrix or bias of a Gemm, MatMul, Einsum or recurrence, the kernel or bias of a convolution,
+scale and shift of a normalisation (not its running statistics), also where the scale is a Mul of its own, slopes of
+PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear operation. So are matrices
+that another is computed from, as by weight normalisation. Other scalings in Mul, Div, Sub and the like are constants,
+as are masks of infinities, and the ones and zeros with which exporters fill up an InstanceNormalization.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from jachess.errors import NetworkError
+from jachess.network.assembly.expansion import values_read
 from jachess.network.graph import Array, Node
 from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.composites.branches import flattened
 
 _LINEAR = ("Gemm", "MatMul", "Einsum", "Conv", "ConvTranspose")
+_NORMALISATIONS = ("InstanceNormalization", "LayerNormalization", "RMSNormalization")
 Choice = "str | Sequence[str] | Callable[[str, Array], bool]"
 
 
@@ -42,13 +49,8 @@ def choose_weights(
     if callable(wanted):
         return [name for name in floats if wanted(name, initialisers[name])]
     if wanted == "auto":
-        nodes = flattened(nodes)
-        used = {name for node in nodes for name in node.inputs}
-        variable = set(inputs)
-        for node in nodes:
-            if not variable.isdisjoint(node.inputs):
-                variable.update(node.outputs)
-        return [name for name in floats if name in used and _is_weight(name, nodes, initialisers[name], variable)]
+        graph = _Graph.of(flattened(nodes), inputs)
+        return [name for name in floats if graph.takes_as_weight(name, initialisers[name])]
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     unknown = [name for name in names if name not in floats]
     if unknown:
@@ -59,24 +61,76 @@ def choose_weights(
     return [name for name in floats if name in names]
 
 
-def _is_weight(name: str, nodes: Sequence[Node], array: Array, variable: set[str]) -> bool:
-    producers = {output: node for node in nodes for output in node.outputs}
-    alike = {name}
-    for node in nodes:
+@dataclass(frozen=True)
+class _Graph:
+    """The nodes, which of them makes each value, and the values that vary with the points."""
+
+    nodes: Sequence[Node]
+    makers: Mapping[str, Node]
+    variable: set[str]
+
+    @classmethod
+    def of(cls, nodes: Sequence[Node], inputs: Sequence[str]) -> _Graph:
+        variable = set(inputs)
+        for node in nodes:
+            if not variable.isdisjoint(values_read(node)):
+                variable.update(node.outputs)
+        return cls(nodes, {output: node for node in nodes for output in node.outputs}, variable)
+
+    def takes_as_weight(self, name: str, array: Array) -> bool:
+        """Whether a tensor, moved or as it is, enters where weights stand, or what a matrix is computed from."""
+        alike, computed = {name}, set[str]()
+        for node in self.nodes:
+            record = TABLE.get(node.operation) or COMPOSITES[node.operation]
+            for slot, value in enumerate(node.inputs):
+                if value in alike and self._is_place(node, slot, array):
+                    return True
+                if value in computed and node.operation in _LINEAR and slot in record.weights:
+                    return True
+            if self.variable.isdisjoint(node.outputs):
+                read = values_read(node) if node.operation == "Concat" else values_read(node)[:1]
+                if record.moves and not record.weights and not alike.isdisjoint(read):
+                    alike.update(node.outputs)
+                elif array.ndim > 1 and not (alike | computed).isdisjoint(values_read(node)):
+                    computed.update(node.outputs)
+        return False
+
+    def _is_place(self, node: Node, slot: int, array: Array) -> bool:
+        """Whether weights stand in this slot of a node."""
         record = TABLE.get(node.operation) or COMPOSITES[node.operation]
-        for slot, value in enumerate(node.inputs):
-            if value not in alike:
-                continue
-            if slot in record.weights and (node.operation != "Add" or _is_bias(node, slot, producers, array, variable)):
-                return True
-            moved = record.moves and (slot == 0 or node.operation == "Concat") and not record.weights
-            if moved and variable.isdisjoint(node.outputs):
-                alike.update(node.outputs)
-    return False
+        if node.operation == "Add":
+            return self._is_bias(node.inputs[1 - slot], array)
+        if node.operation == "Mul":
+            return array.size > 1 and self._is_normalised(node.inputs[1 - slot])
+        if node.operation == "InstanceNormalization" and slot in record.weights:
+            return not np.all(array == (1 if slot == 1 else 0))
+        return slot in record.weights
 
+    def _is_bias(self, other: str, array: Array) -> bool:
+        """Whether what is added to ``other`` is a bias: that varies with the points (a variance plus ε does not)."""
+        if other not in self.variable or not np.isfinite(array).all():
+            return False
+        maker = self.makers.get(other)
+        return array.size > 1 or (maker is not None and maker.operation in _LINEAR)
 
-def _is_bias(node: Node, slot: int, producers: Mapping[str, Node], array: Array, variable: set[str]) -> bool:
-    """Whether an operand of Add is a bias: the other one varies with the points (a variance plus ε does not)."""
-    other = node.inputs[1 - slot]
-    producer = producers.get(other)
-    return other in variable and (array.size > 1 or (producer is not None and producer.operation in _LINEAR))
+    def _is_normalised(self, value: str) -> bool:
+        """Whether a value is made by normalisation: as such, or as a quotient by the root of a computed variance."""
+        maker = self._maker(value)
+        if maker is None or maker.operation in _NORMALISATIONS:
+            return maker is not None
+        if maker.operation == "Mul":
+            factors = [self._maker(name) for name in maker.inputs]
+            return any(f is not None and f.operation in ("Reciprocal", "Div") and self._by_root(f) for f in factors)
+        return maker.operation == "Div" and self._by_root(maker)
+
+    def _by_root(self, quotient: Node) -> bool:
+        """Whether it divides by a square root that varies with the points."""
+        root = self._maker(quotient.inputs[-1])
+        return root is not None and root.operation == "Sqrt" and root.outputs[0] in self.variable
+
+    def _maker(self, value: str) -> Node | None:
+        """The node that makes a value, behind those that only move elements."""
+        node = self.makers.get(value)
+        while node is not None and node.operation in TABLE and TABLE[node.operation].moves:
+            node = self.makers.get(node.inputs[0])
+        return node

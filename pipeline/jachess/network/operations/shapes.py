@@ -184,7 +184,13 @@ SHAPES = (
         moves=True,
     ),
     Operation(
-        "CastLike", (2, 2), _cast_like, _pass_tangent, _pass_cotangent, attributes={"saturate": 1, "round_mode": "up"}
+        "CastLike",
+        (2, 2),
+        _cast_like,
+        _pass_tangent,
+        _pass_cotangent,
+        attributes={"saturate": 1, "round_mode": "up"},
+        moves=True,
     ),
     Operation("Dropout", (1, 3), _dropout, _pass_tangent, _pass_cotangent, attributes={"seed": 0}, moves=True),
 )
