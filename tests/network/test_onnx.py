@@ -316,6 +316,17 @@ NORMED = [
     helper.make_node("Gemm", ["x", "product", "a"], ["h"], transB=1),
     HIDDEN[1],
 ]
+STATES = [
+    constant("six", [6]),
+    helper.make_node("Shape", ["x"], ["n"], start=0, end=1),
+    helper.make_node("Concat", ["n", "six"], ["many"], axis=0),
+    helper.make_node("Expand", ["nil", "many"], ["before"]),
+    helper.make_node("MatMul", ["before", "R"], ["h1"]),
+    helper.make_node("Add", ["h1", "h"], ["h2"]),
+    helper.make_node("Tanh", ["h2"], ["after"]),
+    helper.make_node("Mul", ["after", "z"], ["z2"]),
+    helper.make_node("Gemm", ["z2", "B", "b"], ["y"], transB=1),
+]
 SIX = RANDOM.normal(size=6).astype(np.float32)
 FILLED = {"ones": np.ones(2, np.float32), "zeros": np.zeros(2, np.float32), "scale": SIX, "shift": SIX}
 RECURRENT = {"W": RANDOM.normal(size=(9, 2)).astype(np.float32), "R": np.ones((1, 9, 3), np.float32)}
@@ -327,6 +338,8 @@ EXPORTED: dict[str, tuple[list[Any], dict[str, Array], list[str]]] = {
     "scale behind a quotient": ([HIDDEN[0], *ROOT, *DIVIDED, SCALE, OUTPUT], SCALED_BY, ["A", "a", "B", "b", "scale"]),
     "scale behind an inverse": ([HIDDEN[0], *ROOT, *INVERTED, SCALE, OUTPUT], SCALED_BY, ["A", "a", "B", "b", "scale"]),
     "weight normalisation": ([*NORMED, OUTPUT], {"g": SIX[:, None], "v": NUMBERS["A"]}, ["a", "B", "b", "g", "v"]),
+    "states before the first step": ([*HIDDEN, *STATES], {"nil": np.zeros((1, 6), np.float32), "R": SIX[:, None] * SIX},
+                                     ["A", "a", "B", "b", "R"]),
     "mask of infinities": ([*HIDDEN, helper.make_node("Add", ["z", "mask"], ["m"]),
                             helper.make_node("Softmax", ["m"], ["s"]), helper.make_node("Gemm", ["s", "B"], ["y"],
                                                                                         transB=1)],

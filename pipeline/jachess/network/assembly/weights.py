@@ -1,11 +1,11 @@
 """Which of a file's floating initialisers are weights, and which are constants.
 
 The file does not say. By default those that enter an operation where weights usually stand, also behind operations
-that only move elements: the matrix or bias of a Gemm, MatMul, Einsum or recurrence, the kernel or bias of a convolution,
-scale and shift of a normalisation (not its running statistics), also where the scale is a Mul of its own, slopes of
-PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear operation. So are matrices
-that another is computed from, as by weight normalisation. Other scalings in Mul, Div, Sub and the like are constants,
-as are masks of infinities, and the ones and zeros with which exporters fill up an InstanceNormalization.
+that only move elements: the matrix or bias of a Gemm, MatMul, Einsum or recurrence, the kernel or bias of a
+convolution, scale and shift of a normalisation (not its running statistics), also where the scale is a Mul of its own,
+slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear operation. So are
+matrices that another is computed from, as by weight normalisation. Other scalings in Mul, Div, Sub and the like are
+constants, as are masks of infinities, and the ones and zeros with which exporters fill up an InstanceNormalization.
 """
 
 from __future__ import annotations
@@ -63,19 +63,22 @@ def choose_weights(
 
 @dataclass(frozen=True)
 class _Graph:
-    """The nodes, which of them makes each value, and the values that vary with the points."""
+    """The nodes, which of them makes each value, the values that vary with the points, and those with their number."""
 
     nodes: Sequence[Node]
     makers: Mapping[str, Node]
     variable: set[str]
+    shaped: set[str]
 
     @classmethod
     def of(cls, nodes: Sequence[Node], inputs: Sequence[str]) -> _Graph:
-        variable = set(inputs)
+        variable, shaped = set(inputs), set(inputs)
         for node in nodes:
             if not variable.isdisjoint(values_read(node)):
                 variable.update(node.outputs)
-        return cls(nodes, {output: node for node in nodes for output in node.outputs}, variable)
+            if not shaped.isdisjoint(node.inputs):
+                shaped.update(node.outputs)
+        return cls(nodes, {output: node for node in nodes for output in node.outputs}, variable, shaped)
 
     def takes_as_weight(self, name: str, array: Array) -> bool:
         """Whether a tensor, moved or as it is, enters where weights stand, or what a matrix is computed from."""
@@ -87,13 +90,18 @@ class _Graph:
                     return True
                 if value in computed and node.operation in _LINEAR and slot in record.weights:
                     return True
-            if self.variable.isdisjoint(node.outputs):
+            if self._is_constant(node):
                 read = values_read(node) if node.operation == "Concat" else values_read(node)[:1]
                 if record.moves and not record.weights and not alike.isdisjoint(read):
                     alike.update(node.outputs)
                 elif array.ndim > 1 and not (alike | computed).isdisjoint(values_read(node)):
                     computed.update(node.outputs)
         return False
+
+    def _is_constant(self, node: Node) -> bool:
+        """Whether points enter a node neither by their values nor by their number, as states before a first step do."""
+        a_row_a_point = node.operation == "Expand" and node.inputs[1] in self.shaped
+        return self.variable.isdisjoint(node.outputs) and not a_row_a_point
 
     def _is_place(self, node: Node, slot: int, array: Array) -> bool:
         """Whether weights stand in this slot of a node."""
