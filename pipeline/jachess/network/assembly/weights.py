@@ -3,9 +3,10 @@
 The file does not say. By default those that enter an operation where weights usually stand, also behind operations
 that only move elements: the matrix or bias of a Gemm, MatMul, Einsum or recurrence, the kernel or bias of a
 convolution, scale and shift of a normalisation (not its running statistics), also where the scale is a Mul of its own,
-slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear operation. So are
-matrices that another is computed from, as by weight normalisation. Other scalings in Mul, Div, Sub and the like are
-constants, as are masks of infinities, and the ones and zeros with which exporters fill up an InstanceNormalization.
+slopes of PRelu, a table that Gather reads, and an Add, if it is no mere scalar or follows a linear operation, and the
+points were not merely scaled before. So are matrices that another is computed from, as by weight normalisation. Other
+scalings in Mul, Div, Sub and the like are constants, as are masks of infinities, and the ones and zeros with which
+exporters fill up an InstanceNormalization.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jachess.network.operations import COMPOSITES, TABLE
 from jachess.network.operations.composites.branches import flattened
 
 _LINEAR = ("Gemm", "MatMul", "Einsum", "Conv", "ConvTranspose")
+_SCALINGS = ("Add", "Div", "Mul", "Scaler", "Sub")
 _NORMALISATIONS = ("InstanceNormalization", "LayerNormalization", "RMSNormalization")
 Choice = "str | Sequence[str] | Callable[[str, Array], bool]"
 
@@ -116,10 +118,18 @@ class _Graph:
 
     def _is_bias(self, other: str, array: Array) -> bool:
         """Whether what is added to ``other`` is a bias: that varies with the points (a variance plus ε does not)."""
-        if other not in self.variable or not np.isfinite(array).all():
+        if other not in self.variable or self._is_scaled(other) or not np.isfinite(array).all():
             return False
         maker = self.makers.get(other)
         return array.size > 1 or (maker is not None and maker.operation in _LINEAR)
+
+    def _is_scaled(self, value: str) -> bool:
+        """Whether a value is the points, only scaled and shifted: what is added then goes on with that."""
+        maker = self._maker(value)
+        if maker is None or maker.operation not in _SCALINGS:
+            return False
+        varying = [name for name in maker.inputs if name in self.variable]
+        return len(varying) == 1 and (self._maker(varying[0]) is None or self._is_scaled(varying[0]))
 
     def _is_normalised(self, value: str) -> bool:
         """Whether a value is made by normalisation: as such, or as a quotient by the root of a computed variance."""
