@@ -70,7 +70,7 @@ def test_a_store_of_other_numerics_is_kept_but_not_added_to(
         chunk.unlink()
     if work == "one is damaged":
         chunk.write_bytes(bytes(chunk.stat().st_size))
-    monkeypatch.setattr("jachess.batch.run.NUMERICS", "0")
+    monkeypatch.setattr("jachess.batch.begin.NUMERICS", "0")
     before = chunks(copy)
     if refused:
         with pytest.raises(StoreError, match=r"computes other digits \(numerics 1 of jachess .*; this is numerics 0"):

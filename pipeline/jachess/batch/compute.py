@@ -10,7 +10,7 @@ from pathlib import Path
 
 from distributed import Client, performance_report
 
-from jachess.batch.clusters import ClusterLost, workers
+from jachess.batch.clusters import ClusterLost, absence, workers
 from jachess.batch.log import Log
 from jachess.batch.planning import disk_bytes
 from jachess.batch.prepare import Prepared
@@ -107,7 +107,18 @@ class Computation:
             if missing:
                 progress = Progress(stage.name, len(missing), disk_bytes(plan) * len(missing) // total)
                 self.log.write("stage", stage=stage.name, blocks=len(missing))
-                window = Window(client, run, self.store, stage, progress, self.failures, self.log, self.tally, patience)
+                window = Window(
+                    client,
+                    run,
+                    self.store,
+                    stage,
+                    progress,
+                    self.failures,
+                    self.log,
+                    self.tally,
+                    patience,
+                    absence(self.prepared.job),
+                )
                 window.pass_through(missing)
                 progress.close()
                 damaged = window.damaged

@@ -34,16 +34,27 @@ def schema() -> dict[str, Any]:
 
 
 def validate_job(given: Mapping[str, Any], where: str) -> None:
-    """Refuse keys and values that are not of the schema.
+    """Refuse keys and values that are not of a job's schema.
+
+    Raises
+    ------
+    JobError
+        As `validate` does.
+    """
+    validate(given, schema(), where)
+
+
+def validate(given: Mapping[str, Any], form: Mapping[str, Any], where: str) -> None:
+    """Refuse keys and values that are not of a schema.
 
     Raises
     ------
     JobError
         With everything that is wrong, or the first that many.
     """
-    keys = list(schema()["properties"])
+    keys = list(form["properties"])
     problems = []
-    for problem in islice(Validator(schema()).iter_errors(dict(given)), _MOST_PROBLEMS):
+    for problem in islice(Validator(form).iter_errors(dict(given)), _MOST_PROBLEMS):
         place = ".".join(map(str, problem.absolute_path))
         if problem.validator == "additionalProperties" and not place:
             for key in sorted(str(key)[:60] for key in given if key not in keys)[:_MOST_PROBLEMS]:
@@ -52,13 +63,13 @@ def validate_job(given: Mapping[str, Any], where: str) -> None:
                 problems.append(f"{where}: unknown key '{key}'. {advice}")
         elif problem.validator == "required" and not place:
             missing = [key for key in problem.validator_value if key not in given]
-            problems += [f"{where}: '{key}' is missing. Add it: {meaning(key)}" for key in missing]
+            problems += [f"{where}: '{key}' is missing. Add it: {_meaning(form, key)}" for key in missing]
         else:
             plain = isinstance(problem.instance, str | int | float | None)
             got = json.dumps(problem.instance)[:60] if plain else reprlib.repr(problem.instance)
             wanted = _wanted(problem)
             problems.append(
-                f"{where}: '{place or 'job'}' is wrong (wanted {wanted}; got {got}). {meaning(place)}".strip()
+                f"{where}: '{place or 'job'}' is wrong (wanted {wanted}; got {got}). {_meaning(form, place)}".strip()
             )
     if problems:
         raise JobError.of(list(dict.fromkeys(problems)))
@@ -93,4 +104,8 @@ def _wanted(problem: Any) -> str:
 
 def meaning(place: str) -> str:
     """What the schema says of a key."""
-    return str(schema()["properties"].get(place.split(".")[0], {}).get("description", ""))
+    return _meaning(schema(), place)
+
+
+def _meaning(form: Mapping[str, Any], place: str) -> str:
+    return str(form["properties"].get(place.split(".")[0], {}).get("description", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jachess.batch.clusters import n_workers
+from jachess.batch.clusters import n_workers, names_others
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.planning import size, task_memory
@@ -26,7 +26,7 @@ def check_memory(job: Job, plan: Plan) -> int:
             f"got {size(job.memory)}). Allow more, or start again in another place."
         )
     free = _free_memory()
-    if not (job.cluster or job.scheduler) and free is not None and task_memory(plan) * count > free:
+    if not names_others(job) and free is not None and task_memory(plan) * count > free:
         raise PlanError(
             f"memory: {count} workers do not fit this machine (wanted {size(task_memory(plan))} each; "
             f"got {size(free)} free in all). Use fewer workers, or less memory for each: --workers, --memory."

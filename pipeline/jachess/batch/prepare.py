@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -16,7 +16,7 @@ from jachess.batch.plan import NUMERICS, Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, missing_files, open_points
 from jachess.batch.quantities import QUANTITIES, Context
-from jachess.batch.storage import is_url
+from jachess.batch.storage import absolute, is_url
 from jachess.errors import InputError, JobError
 from jachess.network.graph import Network
 from jachess.network.head import Head, error_head
@@ -71,6 +71,12 @@ def prepare(job: Job) -> Prepared:
     fingerprints = {"network": network.fingerprint(), **source.fingerprint(), "numerics": NUMERICS}
     plan = make_plan(job, network, head, source.count, fingerprints, points_memory=source.memory())
     return Prepared(job, network, head, source, plan)
+
+
+def with_absolute_places(job: Job) -> Job:
+    """The same job for workers whose current folder is another one."""
+    points = tuple((name, absolute(path)) for name, path in job.points)
+    return replace(job, points=points, targets=None if job.targets is None else absolute(job.targets))
 
 
 def axis_labels(plan: Plan, network: Network) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def residuals_on_workers(context: Context, store: Store, job: Job, memory: int) 
         If they die.
     """
     try:
-        with workers(job, memory) as client:
+        with workers(job, memory, writing=False) as client:
             plugin = WorkerContext(context, absolute(str(store.storage)))
             equip(client, plugin)
 

@@ -54,6 +54,8 @@ class Window:
         Name of the run's `WorkerContext`, and topic of its reports.
     patience : float
         Seconds that any block may take before it counts as hanging.
+    absence : float
+        Seconds for which there may be no workers, beyond that.
     failures : dict of block to text
         Blocks that are given up are put here.
     damaged : bool
@@ -69,6 +71,7 @@ class Window:
     log: Log
     tally: Tally
     patience: float
+    absence: float = 0.0
 
     def __post_init__(self) -> None:
         self._happened: SimpleQueue[Any] = SimpleQueue()
@@ -185,7 +188,7 @@ class Window:
             self._threads, self._pace.n_threads = threads, max(1, sum(threads.values()))
         if held:
             self._seen = now
-        elif now - self._seen > max(self.patience, _ANSWER):
+        elif now - self._seen > max(self.patience, self.absence, _ANSWER):
             raise ClusterLost("all workers are gone")
         ours = {worker: sorted(self._held.keys() & keys) for worker, keys in held.items()}
         hanging = self._watch.hanging(ours, now)

@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     for name, text in (
         ("run", "compute a job, or what is missing of it"),
-        ("plan", "say what a job would take; write nothing"),
+        ("plan", "say what a job would take; write nothing, but with --shards an empty store"),
+        ("run-shard", "compute one shard of a job that `plan --shards` has dealt"),
+        ("finalize", "judge a job whose shards are computed"),
     ):
         command = commands.add_parser(
             name,
@@ -55,6 +57,10 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--checksums", action="store_true", help="read every chunk first; compute damaged ones again")
     run.add_argument("--performance-report", metavar="FILE", help="write Dask's performance report, a page of HTML")
     run.add_argument("--json", action="store_true", help=_JSON)
+    deal = commands.choices["plan"]
+    deal.add_argument("--shards", type=int, metavar="N", help="create the store and deal its blocks to N shards")
+    commands.choices["run-shard"].add_argument("--index", type=int, metavar="I", required=True, help="from 0 to N - 1")
+    commands.choices["finalize"].add_argument("--json", action="store_true", help=_JSON)
     _add_result_commands(commands)
     return top
 
@@ -82,6 +88,10 @@ def _add_job(command: argparse.ArgumentParser) -> None:
 
 
 def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    cluster = commands.add_parser("cluster", help="show what a cluster file comes to, or check that it works")
+    cluster.add_argument("what", choices=("show", "check"), help="show: start nothing; check: start it and try it")
+    cluster.add_argument("file", metavar="FILE", help="a cluster file, or the name of a profile")
+    cluster.add_argument("--out", metavar="OUT", default="result.zarr", help="where a result would go")
     status = commands.add_parser("status", help="done and missing blocks, verdict, provenance")
     status.add_argument("out", metavar="OUT")
     status.add_argument("--checksums", action="store_true", help="read every chunk and compare its checksum")
@@ -123,5 +133,5 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_workers(command: argparse.ArgumentParser, local: str) -> None:
     command.add_argument("--workers", type=int, metavar="N", help=local)
-    command.add_argument("--cluster", metavar="FILE", help="a cluster file")
+    command.add_argument("--cluster", metavar="FILE", help="a cluster file, or the name of a profile")
     command.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler")

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jachess.cli.arguments import QUANTITIES, parser
+from jachess.cli.answers import COMPLETE, FAILED, INCOMPLETE, REFUSED, as_json, tell_outcome, tell_verdict
+from jachess.cli.arguments import parser
+from jachess.cli.cluster import cluster
+from jachess.cli.given import job_of_options
+from jachess.cli.sharding import finalize, plan_shards, run_shard
 from jachess.errors import IncompleteError, InputError, JobError
-
-if TYPE_CHECKING:
-    from jachess.checks.verdict import Verdict
-
-COMPLETE, FAILED, REFUSED, INCOMPLETE = 0, 1, 2, 3
-_KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
-         "scheduler", "input", "output", "method", "confine", "patience")  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands: dict[str, Callable[[argparse.Namespace], int]] = {
         "run": _run,
         "plan": _plan,
+        "run-shard": run_shard,
+        "finalize": finalize,
+        "cluster": cluster,
         "status": _status,
         "validate": _validate,
         "query": _query,
@@ -60,65 +58,23 @@ def _refuse(message: str, code: int) -> int:
     return code
 
 
-def _job(options: argparse.Namespace) -> Any:
-    """The job of the file, the flags and --set, in this order."""
-    from jachess.batch.job import job_of, load_job
-    from jachess.batch.plain_yaml import read_yaml
-
-    changes = {key: getattr(options, key) for key in _KEYS if getattr(options, key) is not None}
-    wanted = [name for name in QUANTITIES if getattr(options, name)]
-    if wanted:
-        changes["compute"] = wanted
-    if options.weights is not None:
-        changes["weights"] = "auto" if options.weights == "auto" else options.weights.split(",")
-    for text in options.set:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise JobError(f"--set: not of the form key=value (got {text!r}).")
-        changes[key] = read_yaml(value, f"--set {key}")
-    return load_job(options.job, changes) if options.job else job_of(changes, "flags")
-
-
 def _plan(options: argparse.Namespace) -> int:
     from jachess.batch.planning import describe
     from jachess.batch.run import plan_job
 
-    print(describe(plan_job(_job(options)).plan))
+    if options.shards is not None:
+        return plan_shards(options)
+    print(describe(plan_job(job_of_options(options)).plan))
     return COMPLETE
 
 
 def _run(options: argparse.Namespace) -> int:
     from jachess.batch.run import run_job
 
-    job = _job(options)
+    job = job_of_options(options)
     if job.in_process:
         raise JobError("memory:// ends with this command. Choose a place that stays.")
-    outcome = run_job(job, checksums=options.checksums, report=options.performance_report)
-    plan, verdict = outcome.plan, outcome.verdict
-    code = COMPLETE if verdict.passed else FAILED
-    if options.json:
-        return _json(code, out=outcome.out, quantities=plan.quantities, points=plan.n_points,
-                     blocks=outcome.n_blocks, computed=outcome.n_computed, seconds=outcome.seconds,
-                     workers=outcome.tally.as_dict(), verdict=verdict.as_dict())  # fmt: skip
-    if outcome.n_computed:
-        print(f"computed  {', '.join(plan.quantities)} of {plan.n_points:,} points in {outcome.seconds:.1f} s")
-        if outcome.n_computed < outcome.n_blocks:
-            print(f"          {outcome.n_computed} of {outcome.n_blocks} blocks: the others were there already")
-        print(f"time      {outcome.tally.sentence()}")
-    else:
-        print("complete  nothing to do: this job is there already")
-    _tell(verdict)
-    print(f"result    {outcome.out}")
-    print(f"next      {_command()} query {outcome.out}")
-    return code
-
-
-def _command() -> str:
-    """What to type for this command: its path, unless the shell finds it."""
-    typed = sys.argv[0]
-    if Path(typed).name != "jachess":
-        return "python -m jachess"
-    return "jachess" if typed == shutil.which("jachess") else typed
+    return tell_outcome(run_job(job, checksums=options.checksums, report=options.performance_report), options.json)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -141,14 +97,14 @@ def _status(options: argparse.Namespace) -> int:
     if options.json:
         blocks = {name: {"done": done, "total": total} for name, (done, total) in progress.items()}
         chunks = [{"array": name, "chunk": indices} for name, indices in damaged]
-        return _json(code, state=result.state, blocks=blocks, verdict=None if verdict is None else verdict.as_dict(),
+        return as_json(code, state=result.state, blocks=blocks, verdict=None if verdict is None else verdict.as_dict(),
                      **{key: attributes[key] for key in ("job", "versions", "created_time")},
                      **({"damaged": chunks} if options.checksums else {}))  # fmt: skip
     print(f"state     {result.state}")
     for name, (done, total) in progress.items():
         print(f"{name:<9} {done:,} of {total:,} blocks")
     if verdict is not None:
-        _tell(verdict)
+        tell_verdict(verdict)
     job = attributes["job"]
     print(f"network   {job['network']}")
     for name, path in job["points"].items():
@@ -171,21 +127,8 @@ def _validate(options: argparse.Namespace) -> int:
     verdict = validate(options.out, **{name: getattr(options, name) for name in names})
     code = COMPLETE if verdict.passed else FAILED
     if options.json:
-        return _json(code, out=options.out, verdict=verdict.as_dict())
-    _tell(verdict)
-    return code
-
-
-def _tell(verdict: Verdict) -> None:
-    """What the checks found in each quantity, and the verdict in words."""
-    for name, finding in verdict.findings.items():
-        print("\n          ".join([f"checked   {name}: {finding.summary()}", *finding.closer()]))
-    print(f"verdict   {verdict.sentence()}")
-
-
-def _json(code: int, **answer: Any) -> int:
-    """Print the answer as one JSON object."""
-    print(json.dumps(answer, allow_nan=False))
+        return as_json(code, out=options.out, verdict=verdict.as_dict())
+    tell_verdict(verdict)
     return code
 
 

@@ -12,6 +12,7 @@ from jachess.batch.planning import disk_bytes
 from jachess.batch.progress import Progress
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.storage import storage_of
+from jachess.batch.storage.turns import is_in_use
 from jachess.batch.store import Store
 from jachess.batch.tasks import COMPUTE, READ_BACK, Stage
 
@@ -49,7 +50,7 @@ def follow(path: str | Path, tell: Callable[[str], None]) -> None:
     log.new()  # what was before is past
     held = True
     while held:
-        held, started = storage.lock().is_held(), time.monotonic()
+        held, started = is_in_use(storage), time.monotonic()
         _show(store, shown)
         for entry in log.new():
             if entry.get("event") in _NEWS:

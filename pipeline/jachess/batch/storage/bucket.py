@@ -106,7 +106,9 @@ class Bucket(Storage):
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         """As the bucket lists them, page by page."""
-        start = f"{self.key}/{prefix}".rstrip("/")
+        return self._sizes(f"{self.key}/{prefix}".rstrip("/"))
+
+    def _sizes(self, start: str) -> Iterator[tuple[str, int]]:
         page = self._page(start, None)
         while page:
             for found in page:
@@ -147,9 +149,14 @@ class Bucket(Storage):
     def sweep(self) -> None:
         """A PUT that was cut off leaves nothing."""
 
-    def lock(self) -> Lock:
+    def lock(self, shard: int | None = None) -> Lock:
         """An object beside the store."""
-        return BucketLock(self.name, _bucket(self._root, False), f"{self.key}.lock")
+        key = f"{self.key}.lock" if shard is None else f"{self.key}.shards/{shard}"
+        return BucketLock(self.name, _bucket(self._root, False), key, shard)
+
+    def locked_shards(self) -> list[int]:
+        """As the bucket lists them."""
+        return [int(key) for key, _ in self._sizes(f"{self.key}.shards") if key.isdecimal()]
 
     def _put(self, key: str, content: bytes) -> None:
         with told(self.name):

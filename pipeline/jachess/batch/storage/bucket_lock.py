@@ -22,8 +22,8 @@ class BucketLock(Lock):
     of life to show one, and the takeover too holds only if none has come in between.
     """
 
-    def __init__(self, store: str, bucket: Any, key: str) -> None:
-        super().__init__(store)
+    def __init__(self, store: str, bucket: Any, key: str, shard: int | None = None) -> None:
+        super().__init__(store, shard)
         self._bucket, self._key = bucket, key
         self._version: dict[str, str] = {}
         self._watched: Any = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import time
 import uuid
@@ -123,9 +124,14 @@ class Folder(Storage):
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
 
-    def lock(self) -> Lock:
+    def lock(self, shard: int | None = None) -> Lock:
         """A file beside the folder."""
-        return FileLock(self.path)
+        return FileLock(self.path, shard)
+
+    def locked_shards(self) -> list[int]:
+        """By the names of such files."""
+        name = re.compile(re.escape(self.path.name) + r"\.shard-(\d+)\.lock")
+        return sorted(int(found[1]) for file in self.path.parent.iterdir() if (found := name.fullmatch(file.name)))
 
 
 def _is_there(path: Path) -> bool:
@@ -140,9 +146,9 @@ def _is_there(path: Path) -> bool:
 class FileLock(Lock):
     """A lock file beside a folder; its time of change is the last sign of life."""
 
-    def __init__(self, store: Path) -> None:
-        super().__init__(str(store))
-        self.path = store.with_name(store.name + ".lock")
+    def __init__(self, store: Path, shard: int | None = None) -> None:
+        super().__init__(str(store), shard)
+        self.path = store.with_name(store.name + (".lock" if shard is None else f".shard-{shard}.lock"))
 
     def _create(self) -> bool:
         try:

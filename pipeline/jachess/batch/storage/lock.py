@@ -1,4 +1,4 @@
-"""One run at a time on a store: a lock beside it, kept fresh by a heartbeat."""
+"""One run at a time on a store, or on a shard of it: a lock beside it, kept fresh by a heartbeat."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Seen:
 
 
 class Lock(ABC):
-    """The lock of a store, as a context.
+    """The lock of a store, or of one shard of it, as a context.
 
     Raises
     ------
@@ -52,8 +53,8 @@ class Lock(ABC):
 
     heartbeat, stale = HEARTBEAT, STALE
 
-    def __init__(self, store: str) -> None:
-        self.store = store
+    def __init__(self, store: str, shard: int | None = None) -> None:
+        self.store = store if shard is None else f"{store}, shard {shard}"
         self.holder = {**_this_process(), "token": uuid.uuid4().hex}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -82,6 +83,16 @@ class Lock(ABC):
         """Whether a run that is alive holds it."""
         seen = self._look()
         return seen is not None and not self._is_dead(seen)
+
+    def await_sign(self) -> None:
+        """Wait until a holder on another machine has shown that it lives, or counts as dead: `STALE` seconds at most.
+
+        A job that is started again on another machine finds the lock of its own dead predecessor.
+        """
+        age, seen = -1.0, self._look()
+        while seen is not None and age < seen.age and not self._is_dead(seen) and not is_here(seen.holder):
+            time.sleep(self.heartbeat)
+            age, seen = seen.age, self._look()
 
     def _take_over_if_stale(self) -> bool:
         seen = self._look()
@@ -138,8 +149,12 @@ def is_gone(holder: dict[str, Any]) -> bool:
 
     A machine of the same name that was started at another time may be another one: there the age decides.
     """
-    here = holder.get("host") == socket.gethostname() and holder.get("boot") == _boot()
-    return here and _started(holder["pid"]) != holder.get("started")
+    return is_here(holder) and _started(holder["pid"]) != holder.get("started")
+
+
+def is_here(holder: dict[str, Any]) -> bool:
+    """Whether a holder ran on this machine, since it was started."""
+    return holder.get("host") == socket.gethostname() and holder.get("boot") == _boot()
 
 
 def _this_process() -> dict[str, Any]:

@@ -93,5 +93,9 @@ class Storage(ABC):
         """Remove what interrupted writes left in the store. For the holder of the lock alone."""
 
     @abstractmethod
-    def lock(self) -> Lock:
-        """The lock of the store there: one run at a time."""
+    def lock(self, shard: int | None = None) -> Lock:
+        """The lock of the store there, or that of one shard of it."""
+
+    @abstractmethod
+    def locked_shards(self) -> list[int]:
+        """Shards whose locks are there, of living or dead."""
