@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -38,7 +39,12 @@ class Contraction:
         self.n_left, self.n_right, self.packed = n_left, n_right, packed
         widths = [n_right - i if packed else n_right for i in range(n_left)]
         self._starts = [0, *accumulate(widths)]
-        self.sums = np.empty((n_factors, self._starts[-1]), dtype)
+        self._n_factors, self._dtype = n_factors, dtype
+
+    @cached_property
+    def sums(self) -> Array:
+        """Made when it is first asked for: what others have given up by then is used again."""
+        return np.empty((self._n_factors, self._starts[-1]), self._dtype)
 
     def add(self, rows: slice, factors: Array, left: Array, right: Array, *, first: bool) -> None:
         """Add the sum over n points for some factors.

@@ -13,6 +13,7 @@ from functools import cache
 
 from jachess.backprop.propagation import State
 from jachess.network.graph import Network
+from jachess.network.operations import TABLE
 from jachess.network.paths import ancestors, descendants
 
 
@@ -30,7 +31,7 @@ class Cut:
     node : int
         The node that makes the value; -1 for the network's input.
     elements : int
-        Elements of the values that are made on the segment, for each point.
+        Elements of the values that are made on the segment, for each point, and of what is made on the way.
     """
 
     value: str
@@ -73,12 +74,13 @@ def find_cuts(network: Network, state: State, pair: State) -> list[Cut]:
     last_use = {name: i for i, node in enumerate(network.nodes) for name in node.inputs if name in active}
     last_use[network.output] = len(network.nodes)
     cuts = [Cut(network.input, network.n_inputs, 0.0, -1, 0)]
-    live, operations, elements = {network.input}, 0.0, 0
+    live, operations, elements, working = {network.input}, 0.0, 0, 0
     for i, node in enumerate(network.nodes):
         made = [name for name in node.outputs if name in active]
         if not made:
             continue
         elements += sum(state.values[name].size for name in made)
+        working = max(working, TABLE[node.operation].working(state.calls[i]))
         sizes = [state.values[name].size for name in node.inputs if name and name not in active]
         operations += sum(state.values[name].size for name in made) + sum(sizes)
         live = {name for name in live | set(made) if last_use.get(name, -1) > i}
@@ -87,8 +89,8 @@ def find_cuts(network: Network, state: State, pair: State) -> list[Cut]:
             array, two = state.values[value], pair.values[value]
             if value == cuts[-1].value or array.shape[:1] != (1,) or two.shape != (2, *array.shape[1:]):
                 continue
-            cuts.append(Cut(value, array.size, operations, i, elements))
-            operations, elements = 0.0, 0
+            cuts.append(Cut(value, array.size, operations, i, elements + working))
+            operations, elements, working = 0.0, 0, 0
     return cuts
 
 

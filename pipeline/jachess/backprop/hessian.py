@@ -68,15 +68,24 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     """
     layers, others = find_layers(head.network)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
-    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype)
-    if tiles:
-        accumulate(tiles, perturbations(head, chunks))
-        add = overlap(layers)
-        for tile in tiles:
-            tile.scatter(block, add=add)
+    _insert_tiles(head, chunks, layers, rows, columns, block)
     for weight in others:
         insert_products(head, chunks, weight, rows, columns, block)
     return block
+
+
+def _insert_tiles(
+    head: Head, chunks: Chunks, layers: Sequence[Layer], rows: slice, columns: slice, block: Array
+) -> None:
+    """What weights that enter layers contribute; where these share weights, one layer's sums at a time are held."""
+    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype)
+    add = overlap(layers)
+    while tiles:
+        some = [tile for tile in tiles if tile.first is tiles[0].first] if add else tiles
+        tiles = [tile for tile in tiles if tile not in some]
+        accumulate(some, perturbations(head, chunks))
+        for tile in some:
+            tile.scatter(block, add=add)
 
 
 def hessian_strip(head: Head, chunks: Chunks, rows: slice, stop: int | None = None) -> Array:
@@ -154,10 +163,11 @@ class Perturbations:
 
 def insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array) -> None:
     """Rows and columns of a tensor that is in no layer, by the R-operator with unit vectors."""
+    together = min(_UNIT_VECTORS, len(block))  # their products are not larger than the block
     for span, across, target in ((rows, columns, block), (columns, rows, block.T)):
         start, stop = max(span.start, weight.offset), min(span.stop, weight.slice.stop)
-        for first in range(start, stop, _UNIT_VECTORS):
-            last = min(first + _UNIT_VECTORS, stop)
+        for first in range(start, stop, together):
+            last = min(first + together, stop)
             seeds = np.zeros((last - first, weight.size))
             seeds[np.arange(last - first), np.arange(first, last) - weight.offset] = 1
             tensors = {weight.name: seeds.reshape(-1, *weight.shape)}

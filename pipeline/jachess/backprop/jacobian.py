@@ -37,6 +37,8 @@ class JacobianKernel:
     Attributes
     ----------
     n_rows : int
+    width : int
+        Elements of the largest working array for one point.
     points_at_once : int
         Points of a chunk whose working arrays stay in cache.
 
@@ -65,9 +67,8 @@ class JacobianKernel:
                 method = "reverse"
             self._bracket = cheapest(self._cuts, method)
             self._segments = find_segments(network, self._cuts, state)
-            self.points_at_once = max(1, WORKING // self._bracket.elements)
-        else:
-            self.points_at_once = WORKING
+        self.width = self._bracket.elements if self._cuts else 1
+        self.points_at_once = max(1, WORKING // self.width)
 
     def fill(self, points: Points, jacobian: Array) -> None:
         """Write the Jacobians of n points into an array (n, K, D)."""

@@ -37,17 +37,23 @@ class State:
     """All values of a network at some points, and the calls that made them, in the nodes' order.
 
     If they were disturbed, so are tangents and backpropagation from here.
+
+    Attributes
+    ----------
+    n_working : int
+        Elements of what one operation makes on the way, at most.
     """
 
     values: Mapping[str, Array]
     calls: tuple[Call, ...]
     n_points: int
     disturb: Disturb | None = None
+    n_working: int = 0
 
     @property
     def n_elements(self) -> int:
-        """Elements of all values together."""
-        return sum(output.size for call in self.calls for output in call.outputs)
+        """Elements of all values together, and of what is made on the way from one to the next."""
+        return self.n_working + sum(output.size for call in self.calls for output in call.outputs)
 
     def outputs(self, network: Network) -> Array:
         """The outputs (n, K)."""
@@ -65,7 +71,8 @@ def forward(network: Network, points: Points, w: Array | None = None, disturb: D
     given = {i.name: array for i, array in zip(network.inputs, points, strict=True)}
     values = evaluate(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     calls = tuple(call_of(node, values, tuple(values[name] for name in node.outputs)) for node in network.nodes)
-    return State(values, calls, len(points[0]), disturb)
+    working = max((TABLE[n.operation].working(call) for n, call in zip(network.nodes, calls, strict=True)), default=0)
+    return State(values, calls, len(points[0]), disturb, working)
 
 
 def outputs(network: Network, points: Points, w: Array | None = None) -> Array:

@@ -37,6 +37,12 @@ class Plan:
         Rows of one block of the Hessian, and the edge of its square chunks.
     value_width : int
         Elements of all values of the network for one point.
+    working_width : int
+        Elements of what one operation makes on the way for one point, such as what windows see.
+    n_entering : int
+        Weights; where layers share some, counted as often as they enter one, and for both sides of the diagonal.
+    jacobian_width : int
+        Elements of the largest working array for the Jacobian of one point.
     weights : tuple of (name, shape, offset)
     fingerprints : mapping
         Of network, points and targets, and `NUMERICS`.
@@ -68,6 +74,9 @@ class Plan:
     fingerprints: Mapping[str, str | None]
     identity: Mapping[str, Any]
     points_memory: int = 0
+    working_width: int = 0
+    n_entering: int = 0
+    jacobian_width: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON can hold it."""

@@ -7,18 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from jachess.backprop.jacobian import JacobianKernel
 from jachess.backprop.propagation import forward
+from jachess.backprop.tiling import overlap
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
-from jachess.batch.quantities.record import CHUNK
+from jachess.batch.quantities.array_spec import CHUNK
 from jachess.batch.storage import Storage
 from jachess.errors import PlanError
 from jachess.network.graph import Network
 from jachess.network.head import Head
+from jachess.network.layers import find_layers
 
-WORKER_BASE = 200 * 2**20
-"""Bytes of a worker process that has imported everything and does nothing (measured: 150 MiB)."""
+WORKER_BASE = 128 * 2**20
+"""Bytes of a worker process that has imported everything and does nothing (measured: 104 MiB)."""
 POINTS_AT_ONCE = 1024
 """Points of one chunk inside a task: few enough for the cache, enough for fast matrix products."""
 DEFAULT_MEMORY = 2 * 2**30
@@ -37,10 +40,9 @@ def make_plan(
     head: Head | None,
     n_points: int,
     fingerprints: Mapping[str, str | None],
-    default_memory: int | None = None,
     points_memory: int = 0,
 ) -> Plan:
-    """Cut a job into blocks that fit the memory of a worker.
+    """Cut a job into blocks that fit the memory of a worker, of which the points' files hold some bytes.
 
     Raises
     ------
@@ -61,6 +63,7 @@ def make_plan(
     itemsize = int(np.dtype(job.dtype).itemsize)
     per_point = max(1, network.n_outputs * network.n_inputs * itemsize)
     edge = min(_round_up(-(-network.n_weights // BLOCKS), 8), int(np.sqrt(CHUNK / itemsize)))
+    one_point = forward(network, tuple(np.zeros((1, *i.shape), i.dtype) for i in network.inputs))
     plan = Plan(
         quantities=job.quantities,
         n_points=n_points,
@@ -75,7 +78,10 @@ def make_plan(
         outputs_per_chunk=min(network.n_outputs, max(1, 2 * CHUNK // (network.n_inputs * itemsize))),
         strip=max(1, min(max(edge, FEWEST_ROWS), network.n_weights)),
         points_at_once=-(-n_points // -(-n_points // POINTS_AT_ONCE)),
-        value_width=_value_width(network),
+        value_width=one_point.n_elements - one_point.n_working,
+        working_width=one_point.n_working,
+        n_entering=_n_entering(network),
+        jacobian_width=JacobianKernel(network, method=job.method).width if "jacobian" in job.quantities else 0,
         weights=tuple((weight.name, weight.shape, weight.offset) for weight in network.weights),
         input_shape=network.input_shape,
         output_shape=network.output_shape,
@@ -92,9 +98,10 @@ def _round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def _value_width(network: Network) -> int:
-    points = tuple(np.zeros((1, *i.shape), i.dtype) for i in network.inputs)
-    return sum(int(array.size) for call in forward(network, points).calls for array in call.outputs)
+def _n_entering(network: Network) -> int:
+    layers, _ = find_layers(network)
+    shared = sum(layer.indices.size for layer in layers) * 2 * overlap(layers)
+    return max(network.n_weights, shared)
 
 
 def task_memory(plan: Plan) -> int:

@@ -17,7 +17,8 @@ import zarr
 from jachess.batch.disk import writing
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
-from jachess.batch.quantities.record import Receipts, Region, Write, computed_arrays
+from jachess.batch.quantities.array_spec import Region
+from jachess.batch.quantities.record import Receipts, Write, computed_arrays
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.strict import MissingChunk, Strict
 from jachess.batch.store_form import arrays_of, check_array, check_attributes, create_arrays, labels_of, plan_of
@@ -79,8 +80,7 @@ class Store:
         """The Zarr array of that name."""
         if name not in self._arrays:
             if name not in self.array_names():
-                known = ", ".join(self.array_names())
-                raise StoreError(f"{self.storage}: has no array '{name}' (wanted one of {known}).")
+                raise StoreError(f"{self.storage}: has no array '{name}' (wanted {', '.join(self.array_names())}).")
             try:
                 array: Any = self._group[name]
             except StoreError:

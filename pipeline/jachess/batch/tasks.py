@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from jachess.batch.measure import PARTS, Clock, each_timed, measured, timed
 from jachess.batch.quantities import QUANTITIES, Context, checks_of
-from jachess.batch.quantities.record import Read, Receipts, Region, Write, computed_arrays, read_back_arrays
+from jachess.batch.quantities.array_spec import Region
+from jachess.batch.quantities.record import Read, Receipts, Write, computed_arrays, read_back_arrays
 from jachess.batch.store import Store
 from jachess.errors import ChunkError
 from jachess.network.graph import Array

@@ -14,7 +14,8 @@ from jachess.batch.machine import check_memory
 from jachess.batch.plan import SIZES
 from jachess.batch.prepare import Prepared, axis_labels, prepare
 from jachess.batch.quantities import Context, FurtherCheck, Quantity, checks_of
-from jachess.batch.quantities.record import Region, Row
+from jachess.batch.quantities.array_spec import Region
+from jachess.batch.quantities.record import Row
 from jachess.batch.seal import agreement_of
 from jachess.batch.store import Store
 from jachess.batch.stored import residuals_here, residuals_on_workers

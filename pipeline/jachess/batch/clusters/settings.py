@@ -9,7 +9,7 @@ from typing import Any
 
 import dask
 
-_ALLOCATOR = {
+ALLOCATOR = {
     # Dask's own choice, 64 KiB, hands memory back at every chance: a third of the time goes to having it mapped again
     "MALLOC_TRIM_THRESHOLD_": 1 << 26,
     "MALLOC_MMAP_THRESHOLD_": 1 << 25,
@@ -35,7 +35,7 @@ def settings() -> Iterator[None]:
     """Our settings, for as long as this lasts; what matters of a worker's death we say ourselves."""
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    allocator = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in _ALLOCATOR.items()}
+    allocator = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATOR.items()}
     with dask.config.set({**_SETTINGS, **allocator, "distributed.logging": dict.fromkeys(_LOGGERS, "critical")}):
         yield
 
@@ -46,4 +46,4 @@ def environment(further: Mapping[str, Any]) -> dict[str, str]:
         "DASK_" + key.replace(".", "__").replace("-", "_").upper(): str(value)
         for key, value in {**_SETTINGS, **further}.items()
     }
-    return {**variables, **{name: str(value) for name, value in _ALLOCATOR.items()}}
+    return {**variables, **{name: str(value) for name, value in ALLOCATOR.items()}}

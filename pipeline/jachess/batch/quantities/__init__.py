@@ -1,13 +1,14 @@
 """The quantities that jobs compute: one record each, enrolled by being listed."""
 
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.block_diagonal import BLOCK_DIAGONAL, OUTER_PRODUCT_BLOCKS
 from jachess.batch.quantities.gradient import GRADIENT
 from jachess.batch.quantities.hessian import HESSIAN, OUTER_PRODUCT
 from jachess.batch.quantities.input_hessian import INPUT_HESSIAN
 from jachess.batch.quantities.jacobian import JACOBIAN
 from jachess.batch.quantities.outputs import OUTPUTS
-from jachess.batch.quantities.record import ArraySpec, Context, FurtherCheck, Quantity
+from jachess.batch.quantities.record import Context, FurtherCheck, Quantity
 from jachess.batch.quantities.weight_jacobian import WEIGHT_JACOBIAN
 
 QUANTITIES: dict[str, Quantity] = {

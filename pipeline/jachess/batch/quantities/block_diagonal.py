@@ -11,29 +11,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jachess.backprop.hessian import COLLECTED, hessian_block, hessian_strip
+from jachess.backprop.hessian import hessian_block, hessian_strip
 from jachess.backprop.hessian_check import check_hessian_rows
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.hessian import (
     n_strips,
     row_label,
     strip_label,
+    strip_memory,
     strip_region,
     strip_rows,
     symmetry,
 )
-from jachess.batch.quantities.record import (
-    ArraySpec,
-    Context,
-    Quantity,
-    Read,
-    Row,
-    Write,
-    pass_memory,
-    read_back_array,
-    weight_name,
-)
+from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
@@ -62,9 +54,10 @@ def _stored_columns(plan: Plan, block: int) -> slice:
 
 
 def _memory(plan: Plan) -> int:
-    widest = max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip
-    # as for the whole matrix, whose strips are as wide as it
-    return pass_memory(plan) + 8 * (5 * plan.strip * widest + 40 * plan.n_weights + 2 * COLLECTED)
+    widest = min(
+        max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip, plan.n_weights
+    )
+    return strip_memory(plan, widest, min(2 * widest, max(plan.n_entering, plan.n_weights)))
 
 
 def _operations(plan: Plan) -> float:

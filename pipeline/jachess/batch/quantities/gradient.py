@@ -12,8 +12,9 @@ from jachess.backprop.gradient_look import DIRECTIONS
 from jachess.backprop.hessian_check import check_gradient
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import ArraySpec
+from jachess.batch.quantities.memory import DIFFERENCE, pass_memory
 from jachess.batch.quantities.record import (
-    ArraySpec,
     Context,
     FurtherCheck,
     Quantity,
@@ -21,7 +22,6 @@ from jachess.batch.quantities.record import (
     Row,
     Write,
     computed_again,
-    pass_memory,
     read_back_array,
     weight_name,
 )
@@ -96,7 +96,7 @@ GRADIENT = Quantity(
     _arrays,
     lambda plan: 1,
     lambda plan, block: "all weights",
-    lambda plan: pass_memory(plan) + 8 * 40 * plan.n_weights,
+    lambda plan: pass_memory(plan, plan.points_at_once, DIFFERENCE) + 8 * 60 * plan.n_weights,
     lambda plan: 6.0 * plan.n_points * plan.n_weights,
     _compute,
     _stored_check,

@@ -14,21 +14,20 @@ import numpy as np
 
 from jachess.backprop.differences import residuals
 from jachess.backprop.gradient_look import Looks
-from jachess.backprop.hessian import COLLECTED, hessian_block, hessian_strip
+from jachess.backprop.hessian import COLLECTED, PERTURBED, hessian_block, hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
 from jachess.batch.quantities.gradient import LABELS
+from jachess.batch.quantities.memory import DIFFERENCE, pass_memory
 from jachess.batch.quantities.record import (
-    ArraySpec,
     Context,
     FurtherCheck,
     Quantity,
     Read,
-    Region,
     Row,
     Write,
-    pass_memory,
     read_back_array,
     weight_name,
 )
@@ -100,11 +99,22 @@ def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
     )
 
 
+def strip_memory(plan: Plan, width: int, n_entering: int) -> int:
+    """Bytes of a strip so wide, with so many weights entering, while it is computed, checked and written."""
+    strip, values = plan.strip * width, plan.value_width
+    passed = plan.points_at_once * (values + plan.working_width)
+    rows = min(values, plan.strip, max(1, PERTURBED // passed))  # no more units than values
+    factors = plan.points_at_once * 2 * values
+    collected = factors * min(values, plan.strip, max(1, COLLECTED // factors))
+    # the strip, the sums of responses and of tangents that go there, what is collected for one product, twice while it
+    # is joined, and gradients at all offsets, for each step and direction; later the strip and its transpose, and
+    # Zarr's copies of the chunks that it writes at once; tangents of all values for some rows
+    arrays = strip + 2 * plan.strip * n_entering + 2 * collected + 60 * plan.n_weights
+    return 8 * arrays + min(20 * CHUNK, 8 * 2 * strip) + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
+
+
 def _memory(plan: Plan) -> int:
-    strip = plan.strip * plan.n_weights
-    # the sums of responses and of tangents, and the strip they go to; later the strip, its transpose or its terms in
-    # the check, and magnitudes; before, what is collected for one product, twice while it is joined
-    return pass_memory(plan) + 8 * (5 * strip + 40 * plan.n_weights + 2 * COLLECTED)
+    return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights))
 
 
 def _operations(plan: Plan) -> float:

@@ -12,19 +12,9 @@ import numpy as np
 from jachess.backprop.input_hessian import check_input_hessians, input_hessians
 from jachess.backprop.r_operator import ELEMENTS
 from jachess.batch.plan import Plan
-from jachess.batch.quantities.record import (
-    CHUNK,
-    ArraySpec,
-    Context,
-    Quantity,
-    Read,
-    Region,
-    Row,
-    Write,
-    pass_memory,
-    read_back_array,
-    span_label,
-)
+from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
+from jachess.batch.quantities.memory import differenced_memory, with_spare
+from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, span_label
 from jachess.network.graph import Array
 
 _SEED = 6
@@ -115,10 +105,13 @@ def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
 
 
 def _memory(plan: Plan) -> int:
-    block = _at_once(plan) * len(_chosen(plan)) * plan.n_inputs**2
+    block, values = _at_once(plan) * len(_chosen(plan)) * plan.n_inputs**2, plan.value_width + plan.working_width
+    together = min(_at_once(plan), max(1, ELEMENTS // (plan.n_inputs * values)))
+    passing = together * plan.n_inputs * (2 * (plan.value_width + plan.n_inputs) + plan.working_width)
+    pulled = _at_once(plan) * len(_chosen(plan)) * (2 * plan.value_width + 12 * plan.n_inputs + plan.working_width)
     # the block, its mean with its transpose, its own type, its terms in the check, and Zarr's copy; all tangents of a
-    # pass, and the responses to them
-    return pass_memory(plan) + 8 * (5 * block + 3 * max(ELEMENTS, plan.n_inputs * (plan.value_width + plan.n_inputs)))
+    # pass, and the responses to them, or the Jacobians that are differenced
+    return differenced_memory(plan, _at_once(plan)) + with_spare(8 * max(passing, pulled)) + 8 * 4 * block
 
 
 INPUT_HESSIAN = Quantity(

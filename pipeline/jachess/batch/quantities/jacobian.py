@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jachess.backprop.jacobian import jacobian_rows
+from jachess.backprop.jacobian import WORKING, jacobian_rows
 from jachess.backprop.jacobian_check import SAMPLES, check_jacobian
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import ArraySpec, Region
+from jachess.batch.quantities.memory import differenced_memory, with_spare
 from jachess.batch.quantities.record import (
-    ArraySpec,
     Context,
     Quantity,
     Read,
-    Region,
     Row,
     Write,
     n_point_blocks,
-    pass_memory,
     point_span,
     points_label,
     read_back_array,
@@ -90,9 +89,9 @@ def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
 
 def _memory(plan: Plan) -> int:
     block = plan.points_per_block * plan.n_outputs * plan.n_inputs
-    from_points = plan.points_per_block * (plan.value_width + plan.n_inputs)
-    # the block in float64, in its own type, its terms in the check and their magnitudes, and Zarr's copy
-    return pass_memory(plan) + 8 * (5 * block + 12 * from_points)
+    working = min(plan.points_per_block * plan.jacobian_width, max(WORKING, plan.jacobian_width))
+    # the block in float64, in its own type, what is looked at again, and Zarr's copies
+    return with_spare(8 * 3 * working) + 8 * 5 * block + differenced_memory(plan, plan.points_per_block)
 
 
 def _operations(plan: Plan) -> float:

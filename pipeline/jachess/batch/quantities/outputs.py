@@ -9,17 +9,16 @@ import numpy as np
 
 from jachess.backprop.propagation import outputs
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import ArraySpec, Region
+from jachess.batch.quantities.memory import pass_memory
 from jachess.batch.quantities.record import (
-    ArraySpec,
     Context,
     Quantity,
     Read,
-    Region,
     Row,
     Write,
     computed_again,
     n_point_blocks,
-    pass_memory,
     point_span,
     points_label,
     read_back_array,
@@ -70,7 +69,10 @@ OUTPUTS = Quantity(
     _arrays,
     n_point_blocks,
     points_label,
-    lambda plan: pass_memory(plan) + 3 * 8 * plan.points_per_block * plan.n_outputs,
+    lambda plan: (
+        pass_memory(plan, min(plan.points_at_once, plan.points_per_block), 3)
+        + 8 * 6 * plan.points_per_block * plan.n_outputs
+    ),
     lambda plan: 2.0 * plan.n_points * plan.n_weights,
     _compute,
     _stored_check,

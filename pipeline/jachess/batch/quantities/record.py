@@ -2,89 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
 from jachess.backprop.differences import UNIT_ROUNDOFF, residuals
-from jachess.backprop.hessian import PERTURBED
 from jachess.backprop.propagation import Chunks
-from jachess.backprop.r_operator import ELEMENTS
 from jachess.batch.plan import Plan
 from jachess.batch.points import PointSource
+from jachess.batch.quantities.array_spec import ArraySpec, Region
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head
-from jachess.network.working_arrays import KEPT
 
-Region = tuple[slice, ...]
 Write = tuple[str, Region, Array]
 """Name of an array, the part of it, and what to write there: whole chunks."""
 
 Read = Callable[[str, Region], Array]
 """Gives a part of an array of the store."""
-
-CRC_BYTES = 4
-CHUNK = 8 * 2**20
-"""Bytes of a stored chunk, where there is enough to store."""
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """An array of the store.
-
-    Attributes
-    ----------
-    name : str
-    dimensions : tuple of str
-    shape, chunks : tuple of int
-    dtype : str
-    attributes : mapping
-    left_out : int
-        Chunks that are never written.
-    owner : function of a chunk's indices (open grids) -> array
-        The block that writes it, -1 for none; by default the first index.
-    fill : float
-        What chunks that are not there read as.
-    """
-
-    name: str
-    dimensions: tuple[str, ...]
-    shape: tuple[int, ...]
-    chunks: tuple[int, ...]
-    dtype: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    left_out: int = 0
-    owner: Callable[..., Array] = lambda first, *_: first
-    fill: float = np.nan
-
-    @property
-    def chunk_bytes(self) -> int:
-        """Bytes of a chunk's file: chunks at the edges are whole too, and each has its checksum."""
-        return math.prod(self.chunks) * int(np.dtype(self.dtype).itemsize) + CRC_BYTES
-
-    @property
-    def grid(self) -> tuple[int, ...]:
-        """Chunks along each axis."""
-        return tuple(-(-length // chunk) for length, chunk in zip(self.shape, self.chunks, strict=True))
-
-    @property
-    def owners(self) -> Array:
-        """The block that writes each chunk (grid), -1 for none."""
-        return np.broadcast_to(self.owner(*np.ogrid[tuple(slice(n) for n in self.grid)]), self.grid)
-
-    def touched(self, region: Region) -> Iterator[tuple[int, ...]]:
-        """Indices of the chunks that a region touches."""
-        spans = (range(s.start // c, -(-s.stop // c)) for s, c in zip(region, self.chunks, strict=True))
-        return itertools.product(*spans)
-
-    @property
-    def stored_bytes(self) -> int:
-        """Bytes of all chunks that are written."""
-        return (math.prod(self.grid) - self.left_out) * self.chunk_bytes
 
 
 @dataclass(frozen=True)
@@ -241,12 +177,6 @@ def points_label(plan: Plan, block: int) -> str:
 def span_label(span: slice) -> str:
     """Some points, for people."""
     return f"points {span.start} to {span.stop - 1}"
-
-
-def pass_memory(plan: Plan) -> int:
-    """Bytes of the passes over one chunk of points: tangents, responses and values, and spare buffers."""
-    values = plan.points_at_once * plan.value_width
-    return 8 * (3 * max(ELEMENTS, PERTURBED, values) + 12 * values) + KEPT
 
 
 def computed_again(stored: Array, again: Array, scale: Array) -> Array:

@@ -6,17 +6,15 @@ from collections.abc import Callable, Iterator
 
 from jachess.backprop.weight_jacobian import WORKING, check_weight_jacobian, weight_jacobian_rows
 from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
 from jachess.batch.quantities.gradient import LABELS
+from jachess.batch.quantities.memory import differenced_memory, with_spare
 from jachess.batch.quantities.record import (
-    CHUNK,
-    ArraySpec,
     Context,
     Quantity,
     Read,
-    Region,
     Row,
     Write,
-    pass_memory,
     read_back_array,
     span_label,
     weight_name,
@@ -84,9 +82,11 @@ def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
 
 
 def _memory(plan: Plan) -> int:
-    block = _at_once(plan) * plan.n_outputs * plan.n_weights
+    rows = plan.n_outputs * plan.n_weights
+    block, together = _at_once(plan) * rows, min(_at_once(plan), max(1, WORKING // rows))
+    passing = together * plan.n_outputs * (2 * plan.value_width + plan.working_width)
     # the block in float64, in its own type, its terms in the check, and Zarr's copy; products of one layer
-    return pass_memory(plan) + 8 * (4 * block + 3 * max(WORKING, plan.n_outputs * plan.n_weights))
+    return differenced_memory(plan, _at_once(plan)) + with_spare(8 * passing) + 8 * (4 * block + 3 * together * rows)
 
 
 WEIGHT_JACOBIAN = Quantity(

@@ -29,8 +29,7 @@ def _npy(storage: Storage, key: str | None) -> Table:
     with storage.open() as file:
         _check_npy(file, storage)
     if isinstance(storage, Folder):
-        array = np.load(storage.path, mmap_mode="r", allow_pickle=False)
-        return Table(array.shape, array.dtype, lambda start, stop: np.asarray(array[start:stop]))
+        return _mapped(storage)
     file = storage.open()
     shape, column_order, dtype = _npy_header(file)
     if column_order and len(shape) > 1:
@@ -52,6 +51,15 @@ def _check_npy(file: IO[bytes], storage: Storage) -> None:
     length = int.from_bytes(start[8 : 12 if start[6:7] > b"\1" else 10], "little")
     if start[: len(_NPY)] != _NPY or length > _LONGEST_HEADER:
         raise PointsError(f"{storage}: this is no .npy file. Write it with numpy.save.")
+
+
+def _mapped(storage: Folder) -> Table:
+    """Mapped for each read anew: what has been read of a mapped file counts as memory of the process while it is."""
+
+    def array() -> Array:
+        return np.asarray(np.load(storage.path, mmap_mode="r", allow_pickle=False))
+
+    return Table(array().shape, array().dtype, lambda start, stop: np.array(array()[start:stop]))
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

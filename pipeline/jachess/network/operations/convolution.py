@@ -32,6 +32,11 @@ class _Shape:
     channels: int
     units: int
 
+    def working(self, n_points: int) -> int:
+        """Elements of what the windows see of so many points, twice: as gathered, and with the points beside."""
+        extent, seen = math.prod(self.windows.extent), self.windows.n_kernel * self.windows.n_windows
+        return n_points * self.groups * self.channels * (2 * seen + extent)
+
     def kernel(self, rows: Array) -> Array:
         """Kernels (lead, groups · units, channels, *kernel) as matrices (lead, 1, groups, units, C)."""
         lead = rows.shape[: rows.ndim - 2 - len(self.windows.kernel)]
@@ -138,6 +143,7 @@ def _bilinear(
         attributes=attributes,
         weights=(1, 2),
         analytic=True,
+        working=lambda call: shape(call).working(call.x.shape[0]),
     )
 
 

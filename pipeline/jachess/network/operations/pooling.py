@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from jachess.network.graph import Array
@@ -22,6 +24,12 @@ def _winners(call: Call) -> Array:
         return np.asarray(seen.reshape(*call.x.shape[:2], windows.n_kernel, *windows.count).argmax(axis=2))
 
     return call.once("winners", find)
+
+
+def _seen(call: Call) -> int:
+    """Elements of all windows, and of what they lie in."""
+    windows = _windows(call)
+    return math.prod(call.x.shape[:2]) * (windows.n_kernel * windows.n_windows + math.prod(windows.extent))
 
 
 def _places(call: Call) -> Array:
@@ -120,6 +128,7 @@ POOLING = (
         _max_tangent,
         _max_cotangent,
         sides=_winners,
+        working=_seen,
         attributes={**GEOMETRY, "ceil_mode": 0, "storage_order": 0},
     ),
     Operation(

@@ -97,6 +97,8 @@ class Operation:
         None where there is no shorter way than by all the zeros.
     static : tuple of int
         Inputs that say what is done, like a shape: the same for all points, and no weights.
+    working : Call -> int
+        Elements of what the rules make on the way, such as what windows see, where that is more than the values.
     domain : str
         ONNX's domain; "" is its own set of operations.
     """
@@ -116,4 +118,5 @@ class Operation:
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
     static: tuple[int, ...] = ()
+    working: Callable[[Call], int] = lambda call: 0
     domain: str = ""
