@@ -15,9 +15,9 @@ from benchmarks.cases import Case
 from benchmarks.peers.ours import save_network
 from jachess.backprop.hessian import hessian_strip
 from jachess.batch.job import Job, job_of
+from jachess.batch.new_store import create_store
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
-from jachess.batch.store import create_store
 
 CASE = Case("hessian", (64, 64, 64, 10), n_points=16384)
 

@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks.cases import Case
 from benchmarks.peers.ours import save_network
 from jachess.batch.job import Job, job_of
+from jachess.batch.new_store import create_store
 from jachess.batch.planning import describe
 from jachess.batch.prepare import axis_labels
 from jachess.batch.run import plan_job, run_job
-from jachess.batch.store import create_store
 
 CASE = Case("jacobian", (2, 2, 1))
 

@@ -13,6 +13,7 @@ FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", 
 
 PLACES = {
     "zarr": {
+        "batch/new_store.py",
         "batch/store.py",
         "batch/store_form.py",
         "batch/storage/bucket.py",

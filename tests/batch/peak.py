@@ -10,9 +10,13 @@ from pathlib import Path
 
 from jachess.batch.clusters.settings import ALLOCATOR
 from jachess.batch.job import SYMMETRIC
+from jachess.batch.new_store import create_store
+from jachess.batch.partial_sums import begin_partial_sums
 from jachess.batch.prepare import Prepared
 from jachess.batch.quantities import QUANTITIES, Context
-from jachess.batch.store import Store, create_store
+from jachess.batch.quantities.dispatch import read_back_check
+from jachess.batch.stages import COMPUTE, DIFFERENCES, PARTS
+from jachess.batch.store import Store
 from jachess.batch.tasks import read_back_blocks, write_blocks
 
 
@@ -20,7 +24,7 @@ def peak_of(prepared: Prepared, quantity: str) -> int:
     """Bytes at the highest, for the first, a middle and the last block of a quantity."""
     context = Context(prepared.network, prepared.head, prepared.source, prepared.plan)
     path = Path(prepared.job.out)
-    create_store(path, prepared.plan, {}, {})
+    begin_partial_sums(create_store(path, prepared.plan, {}, {}))
     given = path.with_name("context.pickle")
     given.write_bytes(pickle.dumps(context))
     environment = {
@@ -41,6 +45,12 @@ def peak_of(prepared: Prepared, quantity: str) -> int:
 
 def _work(context: Context, store: Store, quantity: str) -> None:
     plan, record = context.plan, QUANTITIES[quantity]
+    if record.split(plan):
+        for stage in (PARTS, COMPUTE, DIFFERENCES):
+            for name, block in stage.missing(store):
+                write_blocks(context, store, name, [block])
+        read_back_blocks(read_back_check(record, context, store.read), store, quantity, range(record.n_blocks(plan)))
+        return
     blocks = sorted({0, record.n_blocks(plan) // 2, record.n_blocks(plan) - 1})
     for block in blocks:
         write_blocks(context, store, quantity, [block])

@@ -12,8 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from jachess.batch.job import Job
 from jachess.batch.log import LogTail
+from jachess.batch.new_store import create_store
+from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
+from jachess.batch.prepare import axis_labels
+from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities.dispatch import read_back_check
+from jachess.batch.run import plan_job
+from jachess.batch.seal import agreement_of, seal
+from jachess.batch.stages import STAGES
 from jachess.batch.storage import storage_of
+from jachess.batch.store import Store
+from jachess.batch.tasks import read_back_blocks, write_blocks
 from tests.batch.sabotage import environment
 from tests.conftest import Files
 
@@ -40,6 +51,23 @@ def flags(files: Files, out: Path, *more: str) -> list[str]:
     return ["--network", f"{folder}/model.onnx", "--points", f"{folder}/points.npy", "--targets",
             f"{folder}/targets.npy", "--error", "cross-entropy", "--out", str(out), "--workers", "2",
             "--outputs", "--jacobian", "--gradient", "--hessian", *more]  # fmt: skip
+
+
+def run_here(job: Job) -> Store:
+    """What a run does to the blocks, in this process and one after the other."""
+    prepared = plan_job(job)
+    context, labels = prepared.context(), axis_labels(prepared.plan, prepared.network)
+    store = create_store(job.out, prepared.plan, {}, labels)
+    begin_partial_sums(store)
+    for stage in STAGES[:-1]:
+        for name, block in stage.missing(store):
+            write_blocks(context, store, name, [block])
+    for name, record in ((name, QUANTITIES[name]) for name in prepared.plan.quantities):
+        check = read_back_check(record, context, store.read)
+        read_back_blocks(check, store, name, range(record.n_blocks(prepared.plan)))
+    seal(store, agreement_of(context))
+    end_partial_sums(store)
+    return store
 
 
 def start(arguments: list[str], command: str = "run", variables: Mapping[str, str] | None = None) -> Run:

@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jachess.batch.new_store import create_store
 from jachess.batch.prepare import axis_labels
 from jachess.batch.run import plan_job
-from jachess.batch.store import create_store
-from jachess.batch.tasks import COMPUTE
+from jachess.batch.stages import COMPUTE
 from jachess.errors import DiskError
 from tests.batch.runs import chunks, ended, held, start
 from tests.conftest import Files

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from jachess.batch.run import run_job
+from jachess.batch.stages import COMPUTE
 from jachess.batch.store import Store
-from jachess.batch.tasks import COMPUTE
 from jachess.errors import IncompleteError
 from tests.batch.runs import chunks, ended, flags, held, log_of, start
 from tests.batch.sabotage import sabotaged

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jachess.batch.grouping import LARGEST, TASK_SECONDS, Pace, Queue
+from jachess.batch.new_store import create_store
 from jachess.batch.plan import Plan
 from jachess.batch.prepare import axis_labels
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
-from jachess.batch.store import Store, chunk_key, create_store
-from jachess.batch.tasks import COMPUTE
+from jachess.batch.stages import COMPUTE
+from jachess.batch.store import Store, chunk_key
 from jachess.errors import IncompleteError
 from tests.batch.runs import chunks
 from tests.conftest import Files

@@ -11,11 +11,13 @@ import pytest
 import zarr
 
 from jachess.backprop.hessian import hessian_strip
+from jachess.batch.new_store import create_store
+from jachess.batch.plan import NUMERICS
 from jachess.batch.prepare import axis_labels
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job, run_job
 from jachess.batch.seal import agreement_of, seal
-from jachess.batch.store import Store, create_store
+from jachess.batch.store import Store
 from jachess.batch.tasks import read_back_blocks, write_blocks
 from jachess.errors import IncompleteError, InputError, PlanError, StoreError
 from jachess.network.graph import Array
@@ -73,7 +75,9 @@ def test_a_store_of_other_numerics_is_kept_but_not_added_to(
     monkeypatch.setattr("jachess.batch.begin.NUMERICS", "0")
     before = chunks(copy)
     if refused:
-        with pytest.raises(StoreError, match=r"computes other digits \(numerics 1 of jachess .*; this is numerics 0"):
+        with pytest.raises(
+            StoreError, match=rf"computes other digits \(numerics {NUMERICS} of jachess .*; this is numerics 0"
+        ):
             run_job(replace(files.job(), out=str(copy)), checksums=True)
     else:
         assert run_job(replace(files.job(), out=str(copy)), checksums=True).n_computed == 0

@@ -15,9 +15,10 @@ import xarray
 import zarr
 
 import jachess
+from jachess.batch.new_store import create_store
 from jachess.batch.prepare import axis_labels
 from jachess.batch.run import plan_job, run_job
-from jachess.batch.store import Store, chunk_key, create_store
+from jachess.batch.store import Store, chunk_key
 from jachess.errors import StoreError
 from jachess.result.validation import validate
 from tests.conftest import Files

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from jachess.batch.job import Job
+from jachess.batch.new_store import create_store
 from jachess.batch.prepare import Prepared, axis_labels
 from jachess.batch.quantities import QUANTITIES, Context
 from jachess.batch.run import plan_job
 from jachess.batch.seal import agreement_of, seal
-from jachess.batch.store import Store, create_store
+from jachess.batch.store import Store
 from jachess.batch.tasks import read_back_blocks
 from jachess.errors import JachessError, StoreError
 from jachess.network.graph import Array, Network

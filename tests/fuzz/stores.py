@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 import jachess
 from jachess.batch.job import job_of
+from jachess.batch.new_store import create_store
 from jachess.batch.plan import Plan
 from jachess.batch.prepare import axis_labels
 from jachess.batch.prepare import prepare as prepare_job
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.seal import agreement_of, seal
-from jachess.batch.store import create_store
 from jachess.batch.tasks import READ_BACK, read_back_blocks, write_blocks
 from jachess.cli import main
 from jachess.errors import StoreError

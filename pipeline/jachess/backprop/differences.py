@@ -183,6 +183,15 @@ def products(derivatives: Array, direction: Array) -> tuple[Array, Array]:
     return product, SAFETY * np.hypot(float(kind.eps) / 2 * size, float(kind.smallest_subnormal) / 2 * least)
 
 
+def products_beyond(derivatives: Array, direction: Array, known: Sequence[Array]) -> tuple[Array, Array]:
+    """The same of what derivatives are beyond those that are known of a part; all may be of different types."""
+    product, rounding = products(derivatives, direction)
+    for part in known:
+        less, uncertain = products(part, direction)
+        product, rounding = product - less, rounding + uncertain
+    return product, rounding
+
+
 def norms(rows: Array) -> Array:
     """Euclidean norms along the last axis, also of rows whose squares would vanish or overflow."""
     squares = np.einsum("...i,...i->...", rows, rows)

@@ -13,7 +13,7 @@ from jachess.backprop.differences import (
     STEP,
     Difference,
     disturbance,
-    products,
+    products_beyond,
     residuals,
     sizes,
     tolerances,
@@ -159,12 +159,18 @@ def weight_sizes(network: Network) -> Array:
 
 
 def slope_residuals(
-    gradients: Sequence[Array], directions: Sequence[Array], differences: Sequence[GradientDifference]
+    gradients: Sequence[Array],
+    directions: Sequence[Array],
+    differences: Sequence[GradientDifference],
+    known: Sequence[Array] = (),
 ) -> Array:
-    """Residuals of ∂E/∂w · v for each direction v, against the differences of E along it."""
+    """Residuals of ∂E/∂w · v for each direction v, against the differences of E along it.
+
+    Gradients of other points, which the differences are without, may be ``known``.
+    """
     found, allowed = [], tolerances([difference.error for difference in differences])
     for claimed, direction, difference, tolerance in zip(gradients, directions, differences, allowed, strict=True):
-        product, rounding = products(claimed[None], direction[None])
+        product, rounding = products_beyond(claimed[None], direction[None], [part[None] for part in known])
         discrepancy = product - difference.excluded_slope - difference.error.value
         found.append(float(residuals(discrepancy, tolerance + rounding)[0]) if difference.trusted else np.nan)
     return np.array(found)

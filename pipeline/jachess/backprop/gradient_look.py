@@ -109,15 +109,15 @@ class Looks:
 
     def check(self, rows: slice, pieces: Pieces) -> Array:
         """Residuals (rows,) of H[rows]."""
-        found, finite = _products(self[0].directions, rows, pieces)
+        found, finite = row_products(self[0].directions, rows, pieces)
         worst = self[0].residuals(rows, found)
         if (worst > 1).any():
-            worst = second_look(worst, self[1].residuals(rows, _products(self[1].directions, rows, pieces)[0]))
+            worst = second_look(worst, self[1].residuals(rows, row_products(self[1].directions, rows, pieces)[0]))
         worst[~finite] = np.inf
         return worst
 
 
-def _products(directions: Sequence[Array], rows: slice, pieces: Pieces) -> tuple[list[tuple[Array, Array]], Array]:
+def row_products(directions: Sequence[Array], rows: slice, pieces: Pieces) -> tuple[list[tuple[Array, Array]], Array]:
     """H[rows] v for each direction, with its rounding, and which rows are finite."""
     n_rows = rows.stop - rows.start
     found = [(np.zeros(n_rows), np.zeros(n_rows)) for _ in directions]

@@ -51,11 +51,23 @@ class HessianCheck:
 
 
 def check_hessian_rows(
-    head: Head, chunks: Chunks, block: Array, rows: slice, columns: slice, seed: tuple[int, ...]
+    head: Head,
+    chunks: Chunks,
+    block: Array,
+    rows: slice,
+    columns: slice,
+    seed: tuple[int, ...],
+    sampled: tuple[Array, int] | None = None,
 ) -> HessianCheck:
     """Compare the block H[rows, columns] with central differences of the gradient, in float64.
 
     The directions are zero outside ``columns``, so that the block alone must explain the difference.
+
+    Parameters
+    ----------
+    sampled : (int array (SAMPLES,), int), optional
+        Rows in the block, and the column in w, of the elements that are looked at one by one: a random column, its
+        largest elements and others by default.
     """
     random, size = np.random.default_rng(seed), np.zeros(head.network.n_weights)
     size[columns] = weight_sizes(head.network)[columns]
@@ -69,7 +81,15 @@ def check_hessian_rows(
         look = Look.at_random(head, chunks, size, random, look.next_step)
         worst = second_look(worst, check(look))
     worst[~np.isfinite(block).all(axis=1)] = np.inf
-    return HessianCheck(worst, _samples(head, chunks, block, rows, columns, size, random, look.next_step))
+    i, j = _largest_and_others(block, columns, random) if sampled is None else sampled
+    return HessianCheck(worst, _samples(head, chunks, block, rows, columns, size, random, look.next_step, i, j))
+
+
+def _largest_and_others(block: Array, columns: slice, random: np.random.Generator) -> tuple[Array, int]:
+    """Rows in the block of some elements of a random column: the largest, and others at random."""
+    j = int(random.integers(columns.start, columns.stop))
+    largest = np.argsort(-np.abs(block[:, j - columns.start]), kind="stable")[: SAMPLES // 2]
+    return np.concatenate([largest, random.integers(len(block), size=SAMPLES - len(largest))]), j
 
 
 def _samples(
@@ -81,16 +101,15 @@ def _samples(
     size: Array,
     random: np.random.Generator,
     step: float,
+    i: Array,
+    j: int,
 ) -> Array:
-    """A few elements of one random column: the largest, and others at random."""
-    j = int(random.integers(columns.start, columns.stop))
+    """A few elements of one column."""
     direction = np.zeros(head.network.n_weights)
     direction[j] = size[j]
     difference = difference_of_gradient(head, chunks, direction, random, step)
     look = Look.of(head, [direction], [difference])
     column = block[:, j - columns.start, None]
     residual = look.residuals(rows, [products(column, direction[None, j : j + 1])])
-    largest = np.argsort(-np.abs(column[:, 0]), kind="stable")[: SAMPLES // 2]
-    i = np.concatenate([largest, random.integers(len(block), size=SAMPLES - len(largest))])
     numerical = (difference.gradient.value + difference.excluded)[rows][i] / size[j]
     return np.stack([i + rows.start, np.full(SAMPLES, j), column[i, 0], numerical, residual[i]], axis=1)

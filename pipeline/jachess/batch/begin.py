@@ -10,13 +10,15 @@ import numpy as np
 
 from jachess.batch.job import Job
 from jachess.batch.labels import missing_labels, write_labels
+from jachess.batch.new_store import create_store
+from jachess.batch.partial_sums import end_partial_sums
 from jachess.batch.plan import NUMERICS, SIZES, Plan
 from jachess.batch.planning import check_disk
 from jachess.batch.prepare import Prepared, axis_labels, versions
 from jachess.batch.progress import tell
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.storage import Storage, absolute
-from jachess.batch.store import Store, create_store
+from jachess.batch.store import Store
 from jachess.batch.tasks import Block
 from jachess.errors import IncompleteError, StoreError
 
@@ -49,6 +51,7 @@ def _create(prepared: Prepared, storage: Storage) -> Store:
         "job": _job_record(prepared.job),
         "versions": versions(),
         "created_time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **prepared.shares(),
     }
     return create_store(storage, plan, attributes, axis_labels(plan, prepared.network))
 
@@ -75,14 +78,15 @@ def open_same(prepared: Prepared, storage: Storage) -> Store:
 def _job_record(job: Job) -> dict[str, Any]:
     points = {name or "points": absolute(path) for name, path in job.points}
     targets = None if job.targets is None else absolute(job.targets)
-    return {**job.identity(), "network": absolute(job.network), "points": points, "targets": targets}
+    extends = {} if job.extends is None else {"extends": absolute(job.extends)}
+    return {**job.identity(), **extends, "network": absolute(job.network), "points": points, "targets": targets}
 
 
 def _differences(stored: Plan, wanted: Plan) -> list[str]:
     found = [
         name
-        for name, digest in stored.fingerprints.items()
-        if name != "numerics" and digest != wanted.fingerprints.get(name)
+        for name in {**stored.fingerprints, **wanted.fingerprints}
+        if name != "numerics" and stored.fingerprints.get(name) != wanted.fingerprints.get(name)
     ]
     found += [
         f"{key} (planned {getattr(stored, key)}, found {getattr(wanted, key)})"
@@ -132,6 +136,7 @@ def check_unchanged(prepared: Prepared, store: Store, computed: list[Block]) -> 
     changed = [name for name, digest in prepared.source.fingerprint().items() if digest != wanted[name]]
     if changed:
         store.remove(_receipts(store.plan, computed))
+        end_partial_sums(store)
         raise IncompleteError(
             f"{store.storage}: {' and '.join(changed)} changed while the job ran: what it computed is removed again. "
             "Put them back and repeat the command, or start again in another place."

@@ -15,11 +15,12 @@ from jachess.batch.log import Log
 from jachess.batch.planning import disk_bytes
 from jachess.batch.prepare import Prepared
 from jachess.batch.progress import Progress, tell
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import QUANTITIES, WORKS
+from jachess.batch.stages import COMPUTE, STAGES
 from jachess.batch.storage import absolute
 from jachess.batch.store import Store
 from jachess.batch.tally import Tally
-from jachess.batch.tasks import COMPUTE, READ_BACK, Block, WorkerContext
+from jachess.batch.tasks import Block, WorkerContext
 from jachess.batch.watch import PATIENCE
 from jachess.batch.window import ATTEMPTS, Window
 from jachess.errors import IncompleteError, JobError
@@ -28,7 +29,6 @@ ROUNDS = 3
 """How often chunks that are found damaged are computed again before the disk is blamed."""
 REBUILDS = 3
 """How often in a row a cluster that was lost is started again, if no block has come through meanwhile."""
-STAGES = (COMPUTE, READ_BACK)
 
 
 @dataclass
@@ -122,13 +122,13 @@ class Computation:
                 window.pass_through(missing)
                 progress.close()
                 damaged = window.damaged
-            if self.failures:
-                return False
+            if self.failures or damaged:
+                return damaged and not self.failures
         return damaged
 
     def _given_up(self) -> str:
         plan = self.store.plan
-        lines = [f"{name}, {QUANTITIES[name].label(plan, b)}: {text}" for (name, b), text in self.failures.items()]
+        lines = [f"{name}, {WORKS[name].label(plan, b)}: {text}" for (name, b), text in self.failures.items()]
         return "\n".join(
             [
                 f"{self.store.storage}: {len(lines)} blocks are missing: they failed {ATTEMPTS} times. "

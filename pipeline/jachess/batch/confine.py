@@ -43,7 +43,7 @@ def _places(job: Job) -> Iterator[tuple[str, str]]:
     for name, place in job.points:
         yield ("points" if name is None else f"points of '{name}'"), place
     yield "out", job.out
-    for name, optional in (("targets", job.targets), ("cluster", job.cluster)):
+    for name, optional in (("targets", job.targets), ("cluster", job.cluster), ("extends", job.extends)):
         if optional is not None:
             yield name, optional
 

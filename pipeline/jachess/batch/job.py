@@ -22,7 +22,10 @@ SYMMETRIC = {"hessian", "outer_product", "block_diagonal", "outer_product_blocks
 OF_THE_ERROR = {"gradient", *SYMMETRIC}
 """Those that are derivatives of the error function."""
 
-_PATHS = ("network", "targets", "out", "cluster", "confine")
+ADDITIVE = {"outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product"}
+"""Those that may be computed of further points alone, and added to an earlier result."""
+
+_PATHS = ("network", "targets", "out", "cluster", "confine", "extends")
 _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
@@ -59,6 +62,7 @@ class Job:
     confine: str | None = None
     patience: float | None = None
     input_hessian_outputs: tuple[int, ...] | None = None
+    extends: str | None = None
 
     @property
     def needs_error(self) -> bool:
@@ -68,7 +72,7 @@ class Job:
     @property
     def in_process(self) -> bool:
         """Whether a place that it names is in the memory of this process, which its workers must share then."""
-        places = [self.out, self.targets or "", *(path for _, path in self.points)]
+        places = [self.out, self.extends or "", self.targets or "", *(path for _, path in self.points)]
         return any(place.startswith("memory://") for place in places)
 
     def identity(self) -> dict[str, Any]:
@@ -134,11 +138,19 @@ def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
         quantities=tuple(name for name in QUANTITIES if name in compute),
         **given,
     )
+    if job.extends is not None and _same_place(job.extends, job.out):
+        problems.append(f"{where}: 'extends' and 'out' are the same. A result is never altered: choose another place.")
     if job.in_process and (job.cluster or job.scheduler):
         problems.append(f"{where}: a cluster cannot see memory://, which is in this process. Choose another place.")
     if problems:
         raise JobError.of(problems)
     return job
+
+
+def _same_place(one: str, other: str) -> bool:
+    if "://" in one or "://" in other:
+        return one.rstrip("/") == other.rstrip("/")
+    return Path(one).resolve() == Path(other).resolve()
 
 
 def n_bytes(text: str) -> int:

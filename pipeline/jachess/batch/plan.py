@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-NUMERICS = "1"
+NUMERICS = "2"
 """Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
 another step of a central difference or another seed. A store that one version began is not finished by another."""
 
@@ -50,6 +50,8 @@ class Plan:
         `Job.identity`.
     points_memory : int
         Bytes that a worker keeps of the files of points, and needs to read them.
+    n_before : int
+        Points that are not computed, since an earlier result has them.
     """
 
     quantities: tuple[str, ...]
@@ -74,6 +76,7 @@ class Plan:
     fingerprints: Mapping[str, str | None]
     identity: Mapping[str, Any]
     points_memory: int = 0
+    n_before: int = 0
     working_width: int = 0
     n_entering: int = 0
     jacobian_width: int = 0

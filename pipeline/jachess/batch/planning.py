@@ -12,7 +12,7 @@ from jachess.backprop.propagation import forward
 from jachess.backprop.tiling import overlap
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import QUANTITIES, works
 from jachess.batch.quantities.array_spec import CHUNK
 from jachess.batch.storage import Storage
 from jachess.errors import PlanError
@@ -41,8 +41,11 @@ def make_plan(
     n_points: int,
     fingerprints: Mapping[str, str | None],
     points_memory: int = 0,
+    before: Plan | None = None,
 ) -> Plan:
     """Cut a job into blocks that fit the memory of a worker, of which the points' files hold some bytes.
+
+    Where an earlier result is extended, blocks of points are those of its plan, ``before``.
 
     Raises
     ------
@@ -91,7 +94,16 @@ def make_plan(
         identity=job.identity(),
         points_memory=points_memory,
     )
-    return _fitted(plan, DEFAULT_MEMORY if job.memory is None else job.memory)
+    if before is not None:
+        plan = replace(plan, n_before=before.n_points, points_per_block=before.points_per_block, strip=before.strip)
+    memory = DEFAULT_MEMORY if job.memory is None else job.memory
+    fitted = _fitted(plan, memory)
+    if before is not None and (fitted.points_per_block, fitted.strip) != (before.points_per_block, before.strip):
+        raise PlanError(
+            f"memory: too small for the blocks of the result that is extended (wanted {size(task_memory(plan))} a "
+            f"worker; got {size(memory)}). Allow more: --memory."
+        )
+    return fitted
 
 
 def _round_up(number: int, multiple: int) -> int:
@@ -106,7 +118,7 @@ def _n_entering(network: Network) -> int:
 
 def task_memory(plan: Plan) -> int:
     """Bytes that a worker needs at most."""
-    return WORKER_BASE + plan.points_memory + max(QUANTITIES[name].memory(plan) for name in plan.quantities)
+    return WORKER_BASE + plan.points_memory + max(work.memory(plan) for work in works(plan))
 
 
 def _fitted(plan: Plan, memory: int) -> Plan:
@@ -128,8 +140,8 @@ def _fitted(plan: Plan, memory: int) -> Plan:
 
 
 def disk_bytes(plan: Plan) -> int:
-    """Bytes of the finished store; chunks at the edges are stored whole."""
-    return sum(spec.stored_bytes for name in plan.quantities for spec in QUANTITIES[name].arrays(plan))
+    """Bytes of the store, and of partial sums while it grows; chunks at the edges are stored whole."""
+    return sum(spec.stored_bytes for work in works(plan) for spec in work.arrays(plan))
 
 
 def check_disk(plan: Plan, storage: Storage, present: int = 0) -> None:
@@ -167,11 +179,16 @@ def describe(plan: Plan) -> str:
     lines += [f"          note: {note}" for note in plan.notes]
     if plan.error:
         lines.append(f"error     {plan.error}; {plan.reading}")
+    if plan.n_before:
+        lines.append(f"extends   a result that has the first {plan.n_before:,} points: only the others are computed")
     for name in plan.quantities:
         quantity = QUANTITIES[name]
         shape = " × ".join(f"{length:,}" for length in quantity.arrays(plan)[0].shape)
-        lines.append(f"{name:<9} {shape} {plan.dtype}, in {quantity.n_blocks(plan):,} blocks")
-    operations = sum(QUANTITIES[name].operations(plan) for name in plan.quantities)
+        sums = quantity.split(plan)
+        ranges = f" of {sums.n_ranges(plan):,} ranges of points each" if sums is not None else ""
+        lines.append(f"{name:<9} {shape} {plan.dtype}, in {quantity.n_blocks(plan):,} blocks{ranges}")
+    share = 1 - plan.n_before / plan.n_points
+    operations = share * sum(QUANTITIES[name].operations(plan) for name in plan.quantities)
     lines += [
         f"work      about {operations:.1e} operations",
         f"memory    at most {size(task_memory(plan))} a worker",

@@ -62,13 +62,16 @@ class PointSource:
         named = [(path, i.name) for i, path in self.inputs] + ([(self.targets, "targets")] if self.targets else [])
         return sum(_table(path, name).memory for path, name in named)
 
-    def fingerprint(self) -> dict[str, str | None]:
-        """SHA-256 of the points and of the targets, as numbers, as the files are now; their kind does not matter."""
+    def fingerprint(self, count: int | None = None) -> dict[str, str | None]:
+        """SHA-256 of the points and of the targets, as numbers, as the files are now; their kind does not matter.
+
+        Of all, or of the first ``count``, as if there were no others.
+        """
         _table.cache_clear()
         points = hashlib.sha256()
         for i, path in self.inputs:
-            points.update(_digest(_table(path, i.name)))
-        targets = None if self.targets is None else _digest(_table(self.targets, "targets")).hex()
+            points.update(_digest(_table(path, i.name), count))
+        targets = None if self.targets is None else _digest(_table(self.targets, "targets"), count).hex()
         return {"points": points.hexdigest(), "targets": targets}
 
 
@@ -77,17 +80,18 @@ def _table(path: str, key: str) -> Table:
     return open_table(path, key)
 
 
-def _digest(table: Table) -> bytes:
-    digest = hashlib.sha256(f"{table.dtype.str}{table.shape}".encode())
-    for start, stop in _pieces(table):
+def _digest(table: Table, count: int | None = None) -> bytes:
+    shape = (table.shape[0] if count is None else count, *table.shape[1:])
+    digest = hashlib.sha256(f"{table.dtype.str}{shape}".encode())
+    for start, stop in _pieces(table, count):
         digest.update(np.ascontiguousarray(table.read(start, stop)).tobytes())
     return digest.digest()
 
 
-def _pieces(table: Table) -> Iterator[tuple[int, int]]:
-    step = max(1, _PIECE // max(1, math.prod(table.shape[1:])))
-    for start in range(0, table.shape[0], step):
-        yield start, min(start + step, table.shape[0])
+def _pieces(table: Table, count: int | None = None) -> Iterator[tuple[int, int]]:
+    step, end = max(1, _PIECE // max(1, math.prod(table.shape[1:]))), table.shape[0] if count is None else count
+    for start in range(0, end, step):
+        yield start, min(start + step, end)
 
 
 def missing_files(job: Job) -> list[str]:

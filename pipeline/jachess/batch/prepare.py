@@ -11,6 +11,7 @@ import numpy as np
 import scipy
 
 from jachess.batch.confine import check_confined
+from jachess.batch.earlier import Earlier, open_earlier
 from jachess.batch.job import Job
 from jachess.batch.plan import NUMERICS, Plan
 from jachess.batch.planning import make_plan
@@ -33,10 +34,18 @@ class Prepared:
     head: Head | None
     source: PointSource
     plan: Plan
+    earlier: Earlier | None = None
 
     def context(self) -> Context:
         """What workers need of it."""
-        return Context(self.network, self.head, self.source, self.plan)
+        return Context(self.network, self.head, self.source, self.plan, self.earlier)
+
+    def shares(self) -> dict[str, Any]:
+        """Where each share of the sums comes from, if the job extends a result: attributes of the store."""
+        if self.earlier is None:
+            return {}
+        own = {"points": [self.plan.n_before, self.plan.n_points]}
+        return {"shares": [*self.earlier.shares, own]}
 
 
 def prepare(job: Job) -> Prepared:
@@ -69,8 +78,12 @@ def prepare(job: Job) -> Prepared:
     if problems:
         raise InputError.of(problems)
     fingerprints = {"network": network.fingerprint(), **source.fingerprint(), "numerics": NUMERICS}
-    plan = make_plan(job, network, head, source.count, fingerprints, points_memory=source.memory())
-    return Prepared(job, network, head, source, plan)
+    earlier = open_earlier(job, fingerprints["network"], source)
+    if earlier is not None:
+        fingerprints["extended result"] = earlier.fingerprint
+    before = None if earlier is None else earlier.plan
+    plan = make_plan(job, network, head, source.count, fingerprints, source.memory(), before)
+    return Prepared(job, network, head, source, plan, earlier)
 
 
 def with_absolute_places(job: Job) -> Job:

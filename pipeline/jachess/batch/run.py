@@ -14,16 +14,18 @@ from jachess.batch.job import Job
 from jachess.batch.labels import damaged_labels
 from jachess.batch.log import Log
 from jachess.batch.machine import check_memory
+from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
 from jachess.batch.plan import Plan
 from jachess.batch.planning import check_disk, disk_bytes
 from jachess.batch.prepare import Prepared, prepare, versions, with_absolute_places
 from jachess.batch.progress import tell
 from jachess.batch.seal import agreement_of, seal
+from jachess.batch.stages import COMPUTE, READ_BACK
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.turns import alone
 from jachess.batch.store import Store, chunk_key
 from jachess.batch.tally import Tally
-from jachess.batch.tasks import COMPUTE, READ_BACK, Block
+from jachess.batch.tasks import Block
 from jachess.checks.verdict import Verdict
 from jachess.errors import ChunkError, IncompleteError, InputError, JobError, StoreError
 
@@ -100,6 +102,7 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
         n_computed = len(COMPUTE.missing(store))
         try:
             verdict = complete(prepared, store, tally, report)
+            end_partial_sums(store)
         except JobError:  # no workers are to be had: refused, so nothing may be left behind
             if fresh and len(COMPUTE.missing(store)) == total:
                 storage.remove()
@@ -156,6 +159,7 @@ def _compute(prepared: Prepared, store: Store, missing: list[Block], tally: Tall
     check_disk(plan, store.storage, disk_bytes(plan) * (n_blocks(plan) - len(missing)) // n_blocks(plan))
     memory = check_memory(prepared.job, plan)
     store.storage.sweep()
+    begin_partial_sums(store)
     store.update_attributes({"state": "running", "verdict": None})
     with Log(store.storage.log) as log:
         log.write("run", process=os.getpid(), versions=versions(), blocks=n_blocks(plan), missing=len(missing))

@@ -17,16 +17,20 @@ from jachess.batch.begin import begin, check_unchanged, check_versions, complete
 from jachess.batch.job import Job
 from jachess.batch.log import Log
 from jachess.batch.measure import PARTS, measured
+from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
 from jachess.batch.planning import check_disk, disk_bytes
 from jachess.batch.prepare import Prepared, prepare, versions
 from jachess.batch.progress import Progress, tell
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import QUANTITIES, WORKS, works
+from jachess.batch.quantities.dispatch import read_back_check
 from jachess.batch.run import Outcome, complete
+from jachess.batch.stages import COMPUTE, DIFFERENCES, READ_BACK, Stage
+from jachess.batch.stages import PARTS as SUMMED
 from jachess.batch.storage import storage_of
 from jachess.batch.storage.turns import alone, among_shards
 from jachess.batch.store import Store
 from jachess.batch.tally import Tally
-from jachess.batch.tasks import COMPUTE, READ_BACK, Block, Stage, read_back_blocks, write_blocks
+from jachess.batch.tasks import Block, read_back_blocks, write_blocks
 from jachess.batch.window import ATTEMPTS
 from jachess.errors import ChunkError, DiskError, IncompleteError, JobError, StoreError
 
@@ -72,6 +76,7 @@ def plan_shards(job: Job, n_shards: int) -> Prepared:
             total = n_blocks(store.plan)
             check_disk(store.plan, storage, disk_bytes(store.plan) * (total - len(missing)) // total)
             storage.sweep()
+            begin_partial_sums(store)
             store.update_attributes({"state": "running", "verdict": None, SHARDS: n_shards})
         return replace(prepared, plan=store.plan)
 
@@ -117,7 +122,8 @@ def finalize(job: Job) -> Outcome:
     storage.reach()
     with alone(storage):
         store = open_same(prepared, storage)
-        n_shards, missing = store.attributes.get(SHARDS) or 1, COMPUTE.missing(store)
+        n_shards = store.attributes.get(SHARDS) or 1
+        missing = SUMMED.missing(store) + [block for block in COMPUTE.missing(store) if not _is_sum(store, block)]
         if missing:
             lacking = sorted({shard_of(store, block, n_shards) for block in missing})
             raise IncompleteError(
@@ -126,14 +132,25 @@ def finalize(job: Job) -> Outcome:
             )
         prepared, tally = replace(prepared, plan=store.plan), Tally()
         verdict = complete(prepared, store, tally)
+        end_partial_sums(store)
         return Outcome(str(storage), store.plan, verdict, n_blocks(store.plan), 0, time.monotonic() - started, tally)
 
 
 def shard_of(store: Store, block: Block, n_shards: int) -> int:
     """The shard that a block belongs to: blocks are dealt one by one, so that long and short ones mix."""
     name, number = block
-    before = store.plan.quantities[: store.plan.quantities.index(name)]
-    return (sum(QUANTITIES[each].n_blocks(store.plan) for each in before) + number) % n_shards
+    before = 0
+    for work in works(store.plan):
+        if work.name == name:
+            break
+        before += work.n_blocks(store.plan)
+    return (before + number) % n_shards
+
+
+def _is_sum(store: Store, block: Block) -> bool:
+    """Whether a block is made of partial sums, and all of these are there."""
+    sums = QUANTITIES[block[0]].split(store.plan)
+    return sums is not None and bool(store.done(sums.parts.name).all())
 
 
 @dataclass
@@ -154,18 +171,34 @@ class Shard:
 
     def run(self) -> ShardOutcome:
         """Compute, then read back what can be."""
-        context = self.prepared.context()
-        to_compute = self._mine(COMPUTE.missing(self.store))
+        context, store = self.prepared.context(), self.store
+
+        def write(name: str, block: int) -> int:
+            return write_blocks(context, store, name, [block])
+
+        self._each(SUMMED, self._mine(SUMMED.missing(store)), write)
+        to_compute = [block for block in self._mine(COMPUTE.missing(store)) if self._can_be_computed(block)]
         for name in {name for name, _ in to_compute}:  # what was read back of older chunks proves nothing now
-            self.store.forget(QUANTITIES[name].read_back)
-        self._each(COMPUTE, to_compute, lambda name, block: write_blocks(context, self.store, name, [block]))
-        check_unchanged(self.prepared, self.store, to_compute)
-        unread = self._mine(READ_BACK.missing(self.store))
-        waiting = {name for name in {name for name, _ in unread} if not self.store.done(name).all()}
-        checks = {name: QUANTITIES[name].stored_check(context) for name in {n for n, _ in unread} - waiting}
+            store.forget(QUANTITIES[name].read_back)
+        self._each(COMPUTE, to_compute, write)
+        self._each(DIFFERENCES, self._mine(DIFFERENCES.missing(store)), write)
+        check_unchanged(self.prepared, store, to_compute)
+        unread = self._mine(READ_BACK.missing(store))
+        waiting = {name for name in {name for name, _ in unread} if not self._can_be_read_back(name)}
+        checks = {
+            name: read_back_check(QUANTITIES[name], context, store.read) for name in {n for n, _ in unread} - waiting
+        }
         to_read = [block for block in unread if block[0] in checks]
-        self._each(READ_BACK, to_read, lambda name, block: read_back_blocks(checks[name], self.store, name, [block]))
-        return ShardOutcome(len(to_compute), len(to_read), tuple(q for q in self.store.plan.quantities if q in waiting))
+        self._each(READ_BACK, to_read, lambda name, block: read_back_blocks(checks[name], store, name, [block]))
+        return ShardOutcome(len(to_compute), len(to_read), tuple(q for q in store.plan.quantities if q in waiting))
+
+    def _can_be_computed(self, block: Block) -> bool:
+        return QUANTITIES[block[0]].split(self.store.plan) is None or _is_sum(self.store, block)
+
+    def _can_be_read_back(self, name: str) -> bool:
+        sums = QUANTITIES[name].split(self.store.plan)
+        compared = sums is None or bool(self.store.done(sums.differences.name).all())
+        return compared and bool(self.store.done(name).all())
 
     def _mine(self, blocks: list[Block]) -> list[Block]:
         return [block for block in blocks if shard_of(self.store, block, self.n_shards) == self.index]
@@ -177,7 +210,7 @@ class Shard:
         for name, block in blocks:
             failure = self._tried(stage, name, block, do)
             if failure is not None:
-                failures.append(f"{name}, {QUANTITIES[name].label(self.store.plan, block)}: {failure}")
+                failures.append(f"{name}, {WORKS[name].label(self.store.plan, block)}: {failure}")
             progress.advance(1)
         progress.close()
         if failures:
@@ -191,7 +224,7 @@ class Shard:
         of_block = {"shard": self.index, "stage": stage.name, "quantity": name, "blocks": [block]}
         for _ in range(ATTEMPTS):
             try:
-                with measured(PARTS[0] if stage is COMPUTE else "checks") as clock:
+                with measured("checks" if stage is READ_BACK else PARTS[0]) as clock:
                     clock.n_bytes = do(name, block)
             except DiskError:
                 raise

@@ -15,19 +15,18 @@ import numpy as np
 import zarr
 
 from jachess.batch.disk import writing
-from jachess.batch.plan import Plan
-from jachess.batch.quantities import QUANTITIES, ArraySpec
+from jachess.batch.quantities import WORKS, ArraySpec, works
 from jachess.batch.quantities.array_spec import Region
 from jachess.batch.quantities.record import Receipts, Write, computed_arrays
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.strict import MissingChunk, Strict
-from jachess.batch.store_form import arrays_of, check_array, check_attributes, create_arrays, labels_of, plan_of
+from jachess.batch.store_form import arrays_of, check_array, check_attributes, labels_of, plan_of
 from jachess.errors import ChunkError, StoreError
 from jachess.network.graph import Array
 
 FORMAT = 2
 """Version of the store's layout."""
-_CONFIG = {"array.write_empty_chunks": True, "threading.max_workers": 1}
+CONFIG = {"array.write_empty_chunks": True, "threading.max_workers": 1}
 
 
 class Store:
@@ -44,7 +43,7 @@ class Store:
     """
 
     def __init__(self, place: Storage | str | Path) -> None:
-        zarr.config.set(_CONFIG)
+        zarr.config.set(CONFIG)
         self.storage = storage = storage_of(place)
         if storage.size("zarr.json") is None:  # else Zarr would make a folder
             raise StoreError(f"{storage}: there is no jachess result here.")
@@ -61,7 +60,7 @@ class Store:
                 f"got {attributes.get('jachess_format', 'another kind of Zarr group')}). Choose another place."
             )
         self.plan = plan_of(attributes, storage)
-        self._specs = arrays_of(self.plan)
+        self._specs = {spec.name: spec for work in works(self.plan) for spec in work.arrays(self.plan)}
         self._arrays: dict[str, Any] = {}
         self._strict: dict[str, Any] = {}
 
@@ -79,8 +78,9 @@ class Store:
     def array(self, name: str) -> Any:
         """The Zarr array of that name."""
         if name not in self._arrays:
-            if name not in self.array_names():
-                raise StoreError(f"{self.storage}: has no array '{name}' (wanted {', '.join(self.array_names())}).")
+            if name not in self._specs and name not in self.array_names():
+                known = ", ".join(self.array_names())
+                raise StoreError(f"{self.storage}: has no array '{name}' (wanted one of {known}).")
             try:
                 array: Any = self._group[name]
             except StoreError:
@@ -90,7 +90,8 @@ class Store:
                     f"{self.storage}: array '{name}' is missing or damaged ({type(error).__name__}). "
                     "Remove the result and run the job again, or choose another place."
                 ) from error
-            check_array(self.plan, name, array, self.storage)
+            if name in self.array_names():  # partial sums come and go
+                check_array(self.plan, name, array, self.storage)
             assert array.config.write_empty_chunks
             self._arrays[name] = array
         return self._arrays[name]
@@ -120,7 +121,7 @@ class Store:
 
     def array_names(self) -> list[str]:
         """Names of all arrays, labels included."""
-        return sorted([*self._specs, *labels_of(self.plan)])
+        return sorted([*arrays_of(self.plan), *labels_of(self.plan)])
 
     def write(self, writes: Iterable[Write]) -> None:
         """Write whole chunks, and wait until all of them are on the disk.
@@ -192,9 +193,9 @@ class Store:
         with writing(str(self.storage)):
             self.storage.delete_keys(chunk_key(name, indices) for name, indices in chunks)
 
-    def done(self, quantity: str, receipts: Receipts = computed_arrays) -> Array:
-        """Of which blocks (n_blocks,) of a quantity the chunks are there, each of full size: by default all of them."""
-        record = QUANTITIES[quantity]
+    def done(self, name: str, receipts: Receipts = computed_arrays) -> Array:
+        """Of which blocks (n_blocks,) the chunks are there, each of full size: by default all of them."""
+        record = WORKS[name]
         done = np.ones(record.n_blocks(self.plan), bool)
         for spec in receipts(record, self.plan):
             owners = spec.owners
@@ -204,6 +205,10 @@ class Store:
     def forget(self, name: str) -> None:
         """Remove all chunks of an array. For the holder of the lock alone."""
         self.storage.delete(f"{name}/c")
+
+    def subgroup(self, name: str) -> Any:
+        """A group in the store's own, made if it is not there. For the coordinator alone."""
+        return self._group.require_group(name)
 
     def _whole_chunks(self, spec: ArraySpec) -> Array:
         """Which chunks (the array's grid) are there with their full size, by one sweep."""
@@ -220,8 +225,7 @@ class Store:
     def damaged_chunks(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Chunks whose checksum is wrong, by reading all of them; labels not counted."""
         for spec in self._specs.values():
-            for found in zip(*np.nonzero(self._whole_chunks(spec)), strict=True):
-                indices = tuple(int(i) for i in found)
+            for indices in map(tuple, np.argwhere(self._whole_chunks(spec)).tolist()):
                 if self.is_damaged(spec.name, indices):
                     yield spec.name, indices
 
@@ -236,33 +240,6 @@ class Store:
             raise StoreError(
                 f"{self.storage}: '{name}' is damaged ({type(error).__name__}). Run the job again, with --checksums."
             ) from error
-
-
-def create_store(
-    place: Storage | str | Path, plan: Plan, attributes: Mapping[str, Any], labels: Mapping[str, Array]
-) -> Store:
-    """Create a store with all its metadata; it is put in place whole.
-
-    Parameters
-    ----------
-    place : Storage, path or URL
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written, or something is there already.
-    """
-    zarr.config.set(_CONFIG)
-    files: dict[str, Any] = {}
-    group = zarr.create_group(zarr.storage.MemoryStore(files), zarr_format=3)
-    group.update_attributes({"jachess_format": FORMAT, "plan": plan.as_dict(), **attributes})
-    create_arrays(group, plan)
-    for name, values in labels.items():
-        array: Any = group[name]
-        array[:] = values
-    storage = storage_of(place)
-    storage.create({key: content.to_bytes() for key, content in files.items()})
-    return Store(storage)
 
 
 def chunk_key(name: str, indices: Sequence[int]) -> str:

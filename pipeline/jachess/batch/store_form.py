@@ -95,19 +95,24 @@ def labels_of(plan: Plan) -> list[str]:
     return [f"{name}_{side}" for side in sides for name in ("layer", "unit", "input")]
 
 
+def create_array(group: Any, spec: ArraySpec) -> None:
+    """Create an array, whose group is the given one, without values."""
+    group.create_array(
+        spec.name.rpartition("/")[2],
+        shape=spec.shape,
+        chunks=spec.chunks,
+        dtype=spec.dtype,
+        compressors=[Crc32cCodec()],
+        fill_value=spec.fill,
+        dimension_names=spec.dimensions,
+        attributes=dict(spec.attributes),
+    )
+
+
 def create_arrays(group: Any, plan: Plan) -> None:
     """Create all arrays in a Zarr group, labels included, without values."""
     for spec in arrays_of(plan).values():
-        group.create_array(
-            spec.name,
-            shape=spec.shape,
-            chunks=spec.chunks,
-            dtype=spec.dtype,
-            compressors=[Crc32cCodec()],
-            fill_value=spec.fill,
-            dimension_names=spec.dimensions,
-            attributes=dict(spec.attributes),
-        )
+        create_array(group, spec)
     for name in labels_of(plan):
         group.create_array(
             name,

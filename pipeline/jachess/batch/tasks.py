@@ -6,7 +6,6 @@ import logging
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,10 @@ from distributed import WorkerPlugin
 from threadpoolctl import threadpool_limits
 
 from jachess.batch.measure import PARTS, Clock, each_timed, measured, timed
-from jachess.batch.quantities import QUANTITIES, Context, checks_of
+from jachess.batch.quantities import QUANTITIES, WORKS, Context, checks_of
 from jachess.batch.quantities.array_spec import Region
-from jachess.batch.quantities.record import Read, Receipts, Write, computed_arrays, read_back_arrays
+from jachess.batch.quantities.dispatch import block_writes, read_back_check
+from jachess.batch.quantities.record import Read, Write
 from jachess.batch.store import Store
 from jachess.errors import ChunkError
 from jachess.network.graph import Array
@@ -25,7 +25,7 @@ StoredCheck = Callable[[Read, int], Array]
 """Gives the residuals of a stored block."""
 
 Block = tuple[str, int]
-"""Name of a quantity, and number of the block."""
+"""Name of a quantity, or of another work, and number of the block."""
 
 Blocks = Sequence[int]
 """Numbers of the blocks of a quantity that one task takes."""
@@ -42,6 +42,7 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         self.context, self.out = context, out
         self.store: Store | None = None
         self.checks: dict[str, StoredCheck] = {}
+        self.validations: dict[str, StoredCheck] = {}
 
     def setup(self, worker: Any) -> None:
         """Open the store when the worker starts; let each worker use one core."""
@@ -54,11 +55,18 @@ class WorkerContext(WorkerPlugin):  # type: ignore[misc]
         """The worker may be a guest in a process that has other work to do."""
         self.limits.restore_original_limits()
 
-    def check_of(self, name: str) -> StoredCheck:
-        """The check of stored blocks of that name, made once in each worker."""
-        if name not in self.checks:
-            self.checks[name] = checks_of(self.context.plan)[name][1].stored_check(self.context)
-        return self.checks[name]
+    def check_of(self, quantity: str) -> StoredCheck:
+        """The check of a quantity's stored blocks in a run, made once in each worker."""
+        if quantity not in self.checks:
+            assert self.store is not None
+            self.checks[quantity] = read_back_check(QUANTITIES[quantity], self.context, _reading(self.store))
+        return self.checks[quantity]
+
+    def validation_of(self, name: str) -> StoredCheck:
+        """The check of that name in a validation, made once in each worker."""
+        if name not in self.validations:
+            self.validations[name] = checks_of(self.context.plan)[name][1].stored_check(self.context)
+        return self.validations[name]
 
 
 def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) -> int:
@@ -69,12 +77,12 @@ def write_blocks(context: Context, store: Store, quantity: str, blocks: Blocks) 
     int
         Bytes written.
     """
-    record, receipts, n_bytes = QUANTITIES[quantity], list[Write](), 0
+    record, receipts, n_bytes, read = WORKS[quantity], list[Write](), 0, _reading(store)
 
     def all_but_receipts() -> Iterator[Write]:
         nonlocal n_bytes
         for block in blocks:
-            for write in each_timed(PARTS[0], record.compute(context, block)):
+            for write in each_timed(PARTS[0], block_writes(record, context, read, block)):
                 n_bytes += write[2].nbytes
                 if write[0] == record.receipt:
                     receipts.append(write)
@@ -95,8 +103,14 @@ def read_back_blocks(check: StoredCheck, store: Store, quantity: str, blocks: Bl
     int
         Bytes written.
     """
-    record = QUANTITIES[quantity]
+    record, read = QUANTITIES[quantity], _reading(store)
+    found = [(record.read_back, record.rows(store.plan, block), check(read, block)) for block in blocks]
+    with timed("writing"):
+        store.write(found)
+    return sum(residuals.nbytes for _, _, residuals in found)
 
+
+def _reading(store: Store) -> Read:
     def read(name: str, region: Region) -> Array:
         try:
             return store.read(name, region)
@@ -104,21 +118,18 @@ def read_back_blocks(check: StoredCheck, store: Store, quantity: str, blocks: Bl
             store.remove(error.chunks)
             raise
 
-    found = [(record.read_back, record.rows(store.plan, block), check(read, block)) for block in blocks]
-    with timed("writing"):
-        store.write(found)
-    return sum(residuals.nbytes for _, _, residuals in found)
+    return read
 
 
-def compute_task(run: str, quantity: str, blocks: Blocks) -> None:
+def compute_task(run: str, stage: str, quantity: str, blocks: Blocks) -> None:
     """Compute blocks, on a worker that has the `WorkerContext` of that name."""
-    with _reported(run, COMPUTE, quantity, blocks, PARTS[0]) as (plugin, store, clock):
+    with _reported(run, stage, quantity, blocks, PARTS[0]) as (plugin, store, clock):
         clock.n_bytes = write_blocks(plugin.context, store, quantity, blocks)
 
 
-def read_back_task(run: str, quantity: str, blocks: Blocks) -> None:
+def read_back_task(run: str, stage: str, quantity: str, blocks: Blocks) -> None:
     """Read blocks back, on such a worker."""
-    with _reported(run, READ_BACK, quantity, blocks, "checks") as (plugin, store, clock):
+    with _reported(run, stage, quantity, blocks, "checks") as (plugin, store, clock):
         clock.n_bytes = read_back_blocks(plugin.check_of(quantity), store, quantity, blocks)
 
 
@@ -128,12 +139,12 @@ def residuals_task(run: str, name: str, block: int) -> Array:
 
     plugin: WorkerContext = get_worker().plugins[run]
     assert plugin.store is not None
-    return np.asarray(plugin.check_of(name)(plugin.store.read, block))
+    return np.asarray(plugin.validation_of(name)(plugin.store.read, block))
 
 
 @contextmanager
 def _reported(
-    run: str, stage: Stage, quantity: str, blocks: Blocks, part: str
+    run: str, stage: str, quantity: str, blocks: Blocks, part: str
 ) -> Iterator[tuple[WorkerContext, Store, Clock]]:
     """Tell whoever follows the run that a task begins, and what was measured when it is done.
 
@@ -147,42 +158,4 @@ def _reported(
     worker.log_event(run, {"began": worker.get_current_task()})
     with measured(part) as clock:
         yield plugin, plugin.store, clock
-    worker.log_event(run, {"stage": stage.name, "quantity": quantity, "blocks": list(blocks), **clock.reading()})
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What is done to each block in turn.
-
-    Attributes
-    ----------
-    name : str
-    task : (name of the run's WorkerContext, quantity, blocks) -> None
-        What a worker does.
-    receipts : Receipts
-    """
-
-    name: str
-    task: Callable[[str, str, Blocks], None]
-    receipts: Receipts
-
-    def left(self, store: Store, quantity: str, blocks: Blocks) -> list[int]:
-        """Which of some blocks lack a receipt on the disk."""
-        found = set[int]()
-        for spec in self.receipts(QUANTITIES[quantity], store.plan):
-            owners = spec.owners
-            for indices in np.argwhere(np.isin(owners, blocks)).tolist():
-                if not store.is_whole(spec.name, indices):
-                    found.add(int(owners[tuple(indices)]))
-        return sorted(found)
-
-    def missing(self, store: Store) -> list[Block]:
-        """The blocks for which it is not done."""
-        found = []
-        for name in store.plan.quantities:
-            found += [(name, block) for block in np.flatnonzero(~store.done(name, self.receipts)).tolist()]
-        return found
-
-
-COMPUTE = Stage("computed", compute_task, computed_arrays)
-READ_BACK = Stage("read back", read_back_task, read_back_arrays)
+    worker.log_event(run, {"stage": stage, "quantity": quantity, "blocks": list(blocks), **clock.reading()})

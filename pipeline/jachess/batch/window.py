@@ -22,10 +22,11 @@ from jachess.batch.grouping import Pace, Queue
 from jachess.batch.log import Log
 from jachess.batch.planning import size
 from jachess.batch.progress import Progress, tell
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import WORKS
+from jachess.batch.stages import Stage
 from jachess.batch.store import Store
 from jachess.batch.tally import Tally
-from jachess.batch.tasks import Block, Stage
+from jachess.batch.tasks import Block
 from jachess.batch.watch import Watch, limit
 from jachess.errors import ChunkError, DiskError
 
@@ -125,7 +126,7 @@ class Window:
 
     def _send(self, name: str, blocks: list[int]) -> None:
         key = f"{name}-{blocks[0]}-{self.stage.name}-{uuid.uuid4().hex}"
-        future = self.client.submit(self.stage.task, self.run, name, blocks, key=key, pure=False)
+        future = self.client.submit(self.stage.task, self.run, self.stage.name, name, blocks, key=key, pure=False)
         self._held[key] = name, blocks, future
         future.add_done_callback(self._happened.put)
 
@@ -213,7 +214,7 @@ class Window:
     def _hangs(self, worker: str, key: str, seconds: float) -> None:
         name, blocks, future = self._held.pop(key)
         future.release()
-        which = QUANTITIES[name].label(self.store.plan, blocks[0]) + (" and others" if len(blocks) > 1 else "")
+        which = WORKS[name].label(self.store.plan, blocks[0]) + (" and others" if len(blocks) > 1 else "")
         self.log.write("hangs", worker=worker, quantity=name, blocks=blocks, seconds=round(seconds, 1))
         tell(f"{worker}: hangs at {name}, {which}, for {seconds:.0f} s. Another worker takes its place.")
         self._failed(name, blocks, f"its worker hung for {seconds:.0f} s", grouped=len(blocks) > 1, died=True)
@@ -228,7 +229,7 @@ class Window:
 
     def _limit(self, key: str) -> float:
         name, blocks, _ = self._held[key]
-        record = QUANTITIES[name]
+        record = WORKS[name]
         operations = record.operations(self.store.plan) / record.n_blocks(self.store.plan)
         longest = self.tally.longest.get((self.stage.name, name))
         return len(blocks) * limit(self.patience, longest, operations, self._attempts[name, blocks[0]])

@@ -74,6 +74,9 @@ def _add_job(command: argparse.ArgumentParser) -> None:
         command.add_argument(f"--{name.replace('_', '-')}", action="store_true", help=f"compute the {what}")
     command.add_argument("--error", metavar="E", help="sum-of-squares, cross-entropy or binary-cross-entropy")
     command.add_argument("--out", metavar="OUT", help="the Zarr store to write: a path or URL")
+    command.add_argument(
+        "--extends", metavar="OLD", help="a result of the first of these points, to which the rest is added"
+    )
     command.add_argument("--dtype", metavar="TYPE", help="float64 (default) or float32: type of the stored numbers")
     command.add_argument("--triangle", metavar="T", help="both (default) or upper: which part of the Hessian is stored")
     command.add_argument("--memory", metavar="SIZE", help="memory of one worker, like 2GiB")

@@ -11,7 +11,7 @@ from jachess.errors import JobError
 if TYPE_CHECKING:
     from jachess.batch.job import Job
 
-_KEYS = ("network", "points", "targets", "error", "out", "dtype", "triangle", "memory", "workers", "cluster",
+_KEYS = ("network", "points", "targets", "error", "out", "extends", "dtype", "triangle", "memory", "workers", "cluster",
          "scheduler", "input", "output", "method", "confine", "patience")  # fmt: skip
 
 

@@ -10,11 +10,10 @@ from typing import Any
 from jachess.batch.log import LogTail
 from jachess.batch.planning import disk_bytes
 from jachess.batch.progress import Progress
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.stages import STAGES, Stage
 from jachess.batch.storage import storage_of
 from jachess.batch.storage.turns import is_in_use
 from jachess.batch.store import Store
-from jachess.batch.tasks import COMPUTE, READ_BACK, Stage
 
 _PAUSE = 1.0
 """Seconds between two looks, at least."""
@@ -62,8 +61,10 @@ def follow(path: str | Path, tell: Callable[[str], None]) -> None:
 
 
 def _show(store: Store, shown: dict[Stage, Progress]) -> None:
-    total = sum(QUANTITIES[name].n_blocks(store.plan) for name in store.plan.quantities)
-    for stage in (COMPUTE, READ_BACK):
+    for stage in STAGES:
+        total = sum(len(blocks) for _, blocks in stage.wanted(store))
+        if not total:
+            continue
         done = total - len(stage.missing(store))
         if stage not in shown:
             shown[stage] = Progress(stage.name, total, disk_bytes(store.plan), before=done, shown=0.0)

@@ -8,7 +8,7 @@ from jachess.batch.quantities.hessian import HESSIAN, OUTER_PRODUCT
 from jachess.batch.quantities.input_hessian import INPUT_HESSIAN
 from jachess.batch.quantities.jacobian import JACOBIAN
 from jachess.batch.quantities.outputs import OUTPUTS
-from jachess.batch.quantities.record import Context, FurtherCheck, Quantity
+from jachess.batch.quantities.record import Context, FurtherCheck, Quantity, Work
 from jachess.batch.quantities.weight_jacobian import WEIGHT_JACOBIAN
 
 QUANTITIES: dict[str, Quantity] = {
@@ -26,6 +26,28 @@ QUANTITIES: dict[str, Quantity] = {
     )
 }
 
+WORKS: dict[str, Work] = {
+    **QUANTITIES,
+    **{
+        work.name: work
+        for record in QUANTITIES.values()
+        if record.sums is not None
+        for work in (record.sums.parts, record.sums.differences)
+    },
+}
+"""All that tasks compute: quantities, partial sums, and what sums are compared with."""
+
+
+def partial_works(plan: Plan) -> list[Work]:
+    """What is computed by ranges of points, and kept only while a job runs."""
+    split = [sums for name in plan.quantities if (sums := QUANTITIES[name].split(plan)) is not None]
+    return list({work.name: work for sums in split for work in (sums.parts, sums.differences)}.values())
+
+
+def works(plan: Plan) -> list[Work]:
+    """All that the tasks of a plan compute."""
+    return [*(QUANTITIES[name] for name in plan.quantities), *partial_works(plan)]
+
 
 def checks_of(plan: Plan) -> dict[str, tuple[Quantity, Quantity | FurtherCheck]]:
     """All checks of what is stored: each by its name, with the quantity that it is a check of."""
@@ -35,4 +57,15 @@ def checks_of(plan: Plan) -> dict[str, tuple[Quantity, Quantity | FurtherCheck]]
     return {check.name: (record, check) for record, check in checks}
 
 
-__all__ = ["QUANTITIES", "ArraySpec", "Context", "FurtherCheck", "Quantity", "checks_of"]
+__all__ = [
+    "QUANTITIES",
+    "WORKS",
+    "ArraySpec",
+    "Context",
+    "FurtherCheck",
+    "Quantity",
+    "Work",
+    "checks_of",
+    "partial_works",
+    "works",
+]

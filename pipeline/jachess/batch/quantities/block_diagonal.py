@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,18 +15,18 @@ from jachess.backprop.hessian_check import check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
-from jachess.batch.quantities.hessian import (
+from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
+from jachess.batch.quantities.strips import (
+    Form,
     n_strips,
     row_label,
     strip_label,
     strip_memory,
     strip_region,
     strip_rows,
-    symmetry,
 )
-from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
+from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
-from jachess.network.head import Head
 
 
 def _tensors(plan: Plan) -> list[slice]:
@@ -65,28 +64,8 @@ def _operations(plan: Plan) -> float:
     return 1.0 * plan.n_points * elements
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """The blocks of a form of the second derivatives.
-
-    Attributes
-    ----------
-    name : str
-        Of the quantity.
-    meaning : str
-        What it is, with the name of the error function left open.
-    seed : int
-    outer_product : bool
-    """
-
-    name: str
-    meaning: str
-    seed: int
-    outer_product: bool = False
-
-    def head(self, context: Context) -> Head:
-        """The head, whose second derivatives are of this form."""
-        return replace(context.error_head(), outer_product=self.outer_product)
+class _Blocks(Form):
+    """The blocks of a form."""
 
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The matrix, and residuals."""

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 
 import numpy as np
 
+from jachess.backprop.differences import second_look
 from jachess.backprop.gradient import gradient
+from jachess.backprop.gradient_difference import slope_residuals
 from jachess.backprop.gradient_look import DIRECTIONS
 from jachess.backprop.hessian_check import check_gradient
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
+from jachess.batch.quantities.differences import DIFFERENCES, read_differences
 from jachess.batch.quantities.memory import DIFFERENCE, pass_memory
+from jachess.batch.quantities.ranges import FOLDER, n_ranges, pairwise_sum, range_span, worst_of_ranges
 from jachess.batch.quantities.record import (
     Context,
     FurtherCheck,
     Quantity,
     Read,
     Row,
+    Sums,
+    Work,
     Write,
     computed_again,
+    earlier_parts,
     read_back_array,
+    span_label,
     weight_name,
 )
 from jachess.network.graph import Array
@@ -78,6 +87,54 @@ def _element_check(context: Context) -> Callable[[Read, int], Array]:
     return check
 
 
+def _memory(plan: Plan) -> int:
+    return pass_memory(plan, plan.points_at_once, DIFFERENCE) + 8 * 60 * plan.n_weights
+
+
+def _operations(plan: Plan) -> float:
+    return 6.0 * plan.n_points * plan.n_weights
+
+
+def _compute_part(context: Context, number: int) -> Iterator[Write]:
+    head, span, ranges = context.error_head(), range_span(context.plan, 1, number), slice(number, number + 1)
+    part = gradient(head, context.chunks(span))
+    with timed("checks"):
+        residual = check_gradient(head, context.chunks(span), part, (_SEED, 0, 2, number))
+    yield PARTS, (ranges, slice(0, len(part))), part[None]
+    yield f"{PARTS}_residual", (ranges, slice(0, DIRECTIONS)), residual[None]
+
+
+def _part_arrays(plan: Plan) -> list[ArraySpec]:
+    n, w = n_ranges(plan, 1), plan.n_weights
+    return [
+        ArraySpec(PARTS, ("range", "weight_i"), (n, w), (1, w), "float64"),
+        ArraySpec(f"{PARTS}_residual", ("range", "direction"), (n, DIRECTIONS), (1, DIRECTIONS), "float64"),
+    ]
+
+
+def _add(context: Context, read: Read, block: int) -> Iterator[Write]:
+    n, everything, directions = n_ranges(context.plan, 1), slice(0, context.plan.n_weights), slice(0, DIRECTIONS)
+    parts = (read(PARTS, (slice(r, r + 1), everything))[0] for r in range(n))
+    whole = pairwise_sum(chain(earlier_parts(context, "gradient", (everything,)), parts))
+    yield "gradient", (everything,), whole.astype(context.plan.dtype, copy=False)
+    residuals = read(f"{PARTS}_residual", (slice(0, n), directions))
+    before = earlier_parts(context, "gradient_residual", (directions,))
+    yield "gradient_residual", (directions,), worst_of_ranges(np.stack([*before, *residuals]))
+
+
+def _check_sum(context: Context, read_parts: Read) -> Callable[[Read, int], Array]:
+    directions, differences = read_differences(context, read_parts, DIFFERENCES)
+    known = list(earlier_parts(context, "gradient", (slice(0, context.plan.n_weights),)))
+    check_all = _stored_check(context)
+
+    def check(read: Read, block: int) -> Array:
+        stored = read("gradient", (slice(0, context.plan.n_weights),))
+        found = slope_residuals([stored] * len(directions), directions, differences, known)
+        return second_look(found, check_all(read, block)) if (found > 1).any() else found
+
+    return check
+
+
 def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
     """All of it: a direction says nothing of single weights."""
     return read("gradient", (slice(0, context.plan.n_weights),)), gradient(context.error_head(), context.all_chunks())
@@ -91,13 +148,27 @@ ELEMENTS = FurtherCheck(
     "a second backpropagation",
     unit="elements",
 )
+
+
+PARTS = f"{FOLDER}/gradient"
+_PARTS = Work(
+    PARTS,
+    _part_arrays,
+    lambda plan: n_ranges(plan, 1),
+    lambda plan, block: span_label(range_span(plan, 1, block)),
+    _memory,
+    _operations,
+    _compute_part,
+    last=f"{PARTS}_residual",
+)
+
 GRADIENT = Quantity(
     "gradient",
     _arrays,
     lambda plan: 1,
     lambda plan, block: "all weights",
-    lambda plan: pass_memory(plan, plan.points_at_once, DIFFERENCE) + 8 * 60 * plan.n_weights,
-    lambda plan: 6.0 * plan.n_points * plan.n_weights,
+    _memory,
+    _operations,
     _compute,
     _stored_check,
     lambda plan, block: (slice(0, DIRECTIONS),),
@@ -106,4 +177,5 @@ GRADIENT = Quantity(
     further=(ELEMENTS,),
     again=_again,
     column_name=weight_name,
+    sums=Sums(lambda plan: n_ranges(plan, 1), _PARTS, DIFFERENCES, _add, _check_sum),
 )

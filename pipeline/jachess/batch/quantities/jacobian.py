@@ -91,7 +91,7 @@ def _memory(plan: Plan) -> int:
     block = plan.points_per_block * plan.n_outputs * plan.n_inputs
     working = min(plan.points_per_block * plan.jacobian_width, max(WORKING, plan.jacobian_width))
     # the block in float64, in its own type, what is looked at again, and Zarr's copies
-    return with_spare(8 * 3 * working) + 8 * 5 * block + differenced_memory(plan, plan.points_per_block)
+    return with_spare(8 * 3 * working) + 8 * 6 * block + differenced_memory(plan, plan.points_per_block)
 
 
 def _operations(plan: Plan) -> float:

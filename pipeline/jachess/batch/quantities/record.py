@@ -25,16 +25,21 @@ Read = Callable[[str, Region], Array]
 
 @dataclass(frozen=True)
 class Context:
-    """What a worker needs to compute blocks: it is made once in each."""
+    """What a worker needs to compute blocks: it is made once in each. An earlier result has the first points' share."""
 
     network: Network
     head: Head | None
     source: PointSource
     plan: Plan
+    earlier: Read | None = None
 
     def all_chunks(self) -> Chunks:
         """All points and targets, in the pieces that the plan says."""
-        return lambda: self.source.chunks(0, self.plan.n_points, self.plan.points_at_once)
+        return self.chunks(slice(0, self.plan.n_points))
+
+    def chunks(self, span: slice) -> Chunks:
+        """Some points and their targets, in the pieces that the plan says."""
+        return lambda: self.source.chunks(span.start, span.stop, self.plan.points_at_once)
 
     def error_head(self) -> Head:
         """The head, which quantities of the error function have."""
@@ -76,14 +81,15 @@ class FurtherCheck:
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """A quantity that jobs compute.
+class Work:
+    """What is computed in blocks, for which tasks are sent to workers.
 
     Attributes
     ----------
     name : str
+        Also that of its first array.
     arrays : Plan -> list of ArraySpec
-        The quantity itself first.
+        What it is itself first.
     n_blocks : Plan -> int
     label : (Plan, block) -> str
         Names a block for people.
@@ -93,6 +99,61 @@ class Quantity:
         Floating-point operations of all blocks.
     compute : (Context, block) -> iterator of Write
         In the order in which they must be written, the receipt last.
+    last : str
+        Name of the array whose chunk a task writes last, if that is another.
+    """
+
+    name: str
+    arrays: Callable[[Plan], list[ArraySpec]]
+    n_blocks: Callable[[Plan], int]
+    label: Callable[[Plan, int], str]
+    memory: Callable[[Plan], int]
+    operations: Callable[[Plan], float]
+    compute: Callable[[Context, int], Iterator[Write]]
+    last: str = field(default="", kw_only=True)
+
+    @property
+    def read_back(self) -> str:
+        """Name of the array of residuals of what has been read back from the store, if it is."""
+        return f"{self.name}_read_back"
+
+    @property
+    def receipt(self) -> str:
+        """Name of the array whose chunk a task writes last."""
+        return self.last or self.name
+
+
+@dataclass(frozen=True)
+class Sums:
+    """How the sums over points of a quantity are split.
+
+    Attributes
+    ----------
+    n_ranges : Plan -> int
+        Ranges of points; 1 where they are not split.
+    parts : Work
+        The partial sums: one block for each range of each sum, the ranges of one sum in a row.
+    differences : Work
+        What the sums are compared with when they have been read back: one block for each range.
+    add : (Context, Read, block) -> iterator of Write
+        Adds the partial sums of a block, in place of `Quantity.compute`.
+    check : (Context, Read) -> ((Read, block) -> array)
+        Adds the differences, in place of `Quantity.stored_check`.
+    """
+
+    n_ranges: Callable[[Plan], int]
+    parts: Work
+    differences: Work
+    add: Callable[[Context, Read, int], Iterator[Write]]
+    check: Callable[[Context, Read], Callable[[Read, int], Array]]
+
+
+@dataclass(frozen=True)
+class Quantity(Work):
+    """A quantity that jobs compute.
+
+    Attributes
+    ----------
     stored_check : Context -> ((Read, block) -> array)
         What all blocks share is computed once; then come the residuals of each block as it is stored.
     rows : (Plan, block) -> Region
@@ -105,18 +166,15 @@ class Quantity:
         Name of the array of residuals that tasks find before they write, if they look for any.
     opponent : str
         What the quantity is compared with.
+    unit : str
+        What rows are called.
     further : tuple of FurtherCheck
     column_name : (Plan, place) -> str
         Names an element of such a row for people.
+    sums : Sums or None
+        How it is split where it is a sum over very many points.
     """
 
-    name: str
-    arrays: Callable[[Plan], list[ArraySpec]]
-    n_blocks: Callable[[Plan], int]
-    label: Callable[[Plan, int], str]
-    memory: Callable[[Plan], int]
-    operations: Callable[[Plan], float]
-    compute: Callable[[Context, int], Iterator[Write]]
     stored_check: Callable[[Context], Callable[[Read, int], Array]]
     rows: Callable[[Plan, int], Region]
     row_name: Callable[[Plan, tuple[int, ...]], str]
@@ -126,16 +184,17 @@ class Quantity:
     unit: str = "rows"
     further: tuple[FurtherCheck, ...] = ()
     column_name: Callable[[Plan, int], str] = lambda plan, place: f"input {place}"
-
-    @property
-    def read_back(self) -> str:
-        """Name of the array of residuals of what has been read back from the store."""
-        return f"{self.name}_read_back"
+    sums: Sums | None = None
 
     @property
     def receipt(self) -> str:
         """Name of the array whose chunk a task writes last."""
         return self.residual or self.name
+
+    def split(self, plan: Plan) -> Sums | None:
+        """How the quantity is split, if it is."""
+        several = self.sums is not None and (plan.n_before > 0 or self.sums.n_ranges(plan) > 1)
+        return self.sums if several else None
 
 
 def point_span(plan: Plan, block: int) -> slice:
@@ -144,16 +203,16 @@ def point_span(plan: Plan, block: int) -> slice:
     return slice(start, min(start + plan.points_per_block, plan.n_points))
 
 
-Receipts = Callable[[Quantity, Plan], list[ArraySpec]]
+Receipts = Callable[[Work, Plan], list[ArraySpec]]
 """The arrays by whose chunks a block is known to be done."""
 
 
-def computed_arrays(record: Quantity, plan: Plan) -> list[ArraySpec]:
+def computed_arrays(record: Work, plan: Plan) -> list[ArraySpec]:
     """What the task that computes a block writes to."""
     return [spec for spec in record.arrays(plan) if spec.name != record.read_back]
 
 
-def read_back_arrays(record: Quantity, plan: Plan) -> list[ArraySpec]:
+def read_back_arrays(record: Work, plan: Plan) -> list[ArraySpec]:
     """What the task that reads a block back writes to."""
     return [spec for spec in record.arrays(plan) if spec.name == record.read_back]
 
@@ -162,6 +221,12 @@ def read_back_array(quantity: str, like: ArraySpec) -> ArraySpec:
     """The array of residuals of what has been read back; it lies as the quantity's rows do."""
     meaning = {**like.attributes, "long_name": "the same for what has been read back from the store"}
     return replace(like, name=f"{quantity}_read_back", dtype="float64", attributes=meaning)
+
+
+def earlier_parts(context: Context, name: str, region: Region) -> Iterator[Array]:
+    """That part of the earlier result's array, if there is one."""
+    if context.earlier is not None:
+        yield context.earlier(name, region)
 
 
 def n_point_blocks(plan: Plan) -> int:

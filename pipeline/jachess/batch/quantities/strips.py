@@ -1,0 +1,97 @@
+"""Strips: the rows of a form of the second derivatives that are computed together, from the diagonal to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from jachess.backprop.hessian import COLLECTED, PERTURBED
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.array_spec import CHUNK, Region
+from jachess.batch.quantities.memory import DIFFERENCE, pass_memory
+from jachess.batch.quantities.record import Context, Read, Write, weight_name
+from jachess.network.graph import Array
+from jachess.network.head import Head
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of the second derivatives.
+
+    Attributes
+    ----------
+    name : str
+        Of the quantity.
+    meaning : str
+        What it is, with the name of the error function left open.
+    seed : int
+    outer_product : bool
+    """
+
+    name: str
+    meaning: str
+    seed: int
+    outer_product: bool = False
+
+    def head(self, context: Context) -> Head:
+        """The head, whose second derivatives are of this form."""
+        return replace(context.error_head(), outer_product=self.outer_product)
+
+
+def n_strips(plan: Plan) -> int:
+    """Strips of the matrix: blocks of work, and rows of chunks."""
+    return -(-plan.n_weights // plan.strip)
+
+
+def strip_rows(plan: Plan, block: int) -> slice:
+    """The rows of a strip."""
+    return slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
+
+
+def strip_label(plan: Plan, block: int) -> str:
+    """Rows, for people."""
+    return f"rows {strip_rows(plan, block).start} to {strip_rows(plan, block).stop - 1}"
+
+
+def strip_region(plan: Plan, block: int) -> Region:
+    """The rows of a strip, as a region of the residuals."""
+    return (strip_rows(plan, block),)
+
+
+def row_label(plan: Plan, row: tuple[int, ...]) -> str:
+    """A row, for people."""
+    return f"weight {weight_name(plan, row[0])}"
+
+
+def row_pieces(plan: Plan, read: Read, name: str, block: int) -> Iterator[tuple[slice, Array]]:
+    """Whole rows of a strip, a chunk at a time; what is not stored is read across the diagonal."""
+    rows = strip_rows(plan, block)
+    for other in range(n_strips(plan)):
+        columns = strip_rows(plan, other)
+        if plan.triangle == "both" or block <= other:
+            yield columns, read(name, (rows, columns))
+        else:
+            yield columns, read(name, (columns, rows)).T
+
+
+def strip_memory(plan: Plan, width: int, n_entering: int) -> int:
+    """Bytes of a strip so wide, with so many weights entering, while it is computed, checked and written."""
+    strip, values = plan.strip * width, plan.value_width
+    passed = plan.points_at_once * (values + plan.working_width)
+    rows = min(values, plan.strip, max(1, PERTURBED // passed))  # no more units than values
+    factors = plan.points_at_once * 2 * values
+    collected = factors * min(values, plan.strip, max(1, COLLECTED // factors))
+    # the strip, the sums of responses and of tangents that go there, what is collected for one product, twice while it
+    # is joined, and gradients at all offsets, for each step and direction; later the strip and its transpose, and
+    # Zarr's copies of the chunks that it writes at once; tangents of all values for some rows
+    arrays = strip + 2 * plan.strip * n_entering + 2 * collected + 60 * plan.n_weights
+    return 8 * arrays + min(20 * CHUNK, 8 * 2 * strip) + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
+
+
+def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:
+    """A strip as it is, and transposed below the diagonal if that is asked for."""
+    yield name, (rows, slice(rows.start, plan.n_weights)), strip
+    if plan.triangle == "both" and rows.stop < plan.n_weights:
+        yield name, (slice(rows.stop, plan.n_weights), rows), np.ascontiguousarray(strip[:, len(strip) :].T)

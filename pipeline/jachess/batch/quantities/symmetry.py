@@ -1,0 +1,50 @@
+"""The check of stored matrices for symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from jachess.backprop.differences import residuals
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.record import Context, FurtherCheck, Read, Row
+from jachess.batch.quantities.strips import row_label, strip_region, strip_rows
+from jachess.network.graph import Array
+
+
+def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
+    """The check of a matrix for symmetry, strip by strip; ``columns`` are those that are stored of a strip.
+
+    A run stores both triangles from one, so any difference across the diagonal is a later one.
+    """
+
+    def stored_check(context: Context) -> Callable[[Read, int], Array]:
+        def check(read: Read, block: int) -> Array:
+            rows, across = strip_rows(context.plan, block), columns(context.plan, block)
+            worst = np.zeros(rows.stop - rows.start)
+            for start in range(rows.start, across.stop, context.plan.strip):
+                beyond = slice(start, min(start + context.plan.strip, across.stop))
+                right, down = read(name, (rows, beyond)), read(name, (beyond, rows)).T
+                rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
+                worst = np.maximum(worst, residuals(right - down, rounding).max(axis=1))
+            return worst
+
+        return check
+
+    def across_and_down(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+        plan, one = context.plan, slice(row[0], row[0] + 1)
+        stored = columns(plan, row[0] // plan.strip)
+        pair = np.zeros((2, plan.n_weights))
+        pair[:, stored] = read(name, (one, stored))[0], read(name, (stored, one))[:, 0]
+        return pair[0], pair[1]
+
+    return FurtherCheck(
+        f"symmetry of the {name}",
+        stored_check,
+        strip_region,
+        row_label,
+        "the columns of the same weights",
+        applies=lambda plan: plan.triangle == "both",
+        again=across_and_down,
+    )
