@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "pipeline" / "jachess"
-FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "jobs", "cli"]
+FLOORS = ["errors", "network", "backprop", "checks", "batch", "result", "publish", "jobs", "cli"]
 """From the ground up; the package itself and its __main__ stand above all."""
 
 PLACES = {

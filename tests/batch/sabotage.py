@@ -2,6 +2,7 @@
 
 The deeds are real: the process is killed, stopped, filled with memory. Which block does what is told in the
 environment, as JSON: {"hessian 0": "die"}; a deed that ends in " once" is done by the first who comes.
+"alter" changes an element after it was checked and written.
 """
 
 from __future__ import annotations
@@ -43,12 +44,19 @@ def dask_setup(worker: Any) -> None:
     deeds, write_blocks = json.loads(os.environ[DEEDS]), tasks.write_blocks
 
     def sabotaged(context: Any, store: Any, quantity: str, blocks: tasks.Blocks) -> int:
+        altered = False
         for block in blocks:
             name = f"{quantity} {block}"
             deed, _, once = deeds.get(name, "").partition(" ")
-            if deed and (not once or _first(name)):
+            altered = altered or deed == "alter"
+            if deed not in ("", "alter") and (not once or _first(name)):
                 {"die": _die, "stop": _stop, "hang": _hang, "hog": _hog, "wait": _wait, "tear": _tear}[deed]()
-        return write_blocks(context, store, quantity, blocks)
+        written = write_blocks(context, store, quantity, blocks)
+        if altered:
+            array = store.array(quantity)
+            first = (0,) * array.ndim
+            array[first] = array[first] + 1
+        return written
 
     tasks.write_blocks = sabotaged
 

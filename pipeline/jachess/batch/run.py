@@ -70,7 +70,9 @@ def plan_job(job: Job) -> Prepared:
     return prepared
 
 
-def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> Outcome:
+def run_job(
+    job: Job, *, checksums: bool = False, report: str | None = None, prepared: Prepared | None = None
+) -> Outcome:
     """Compute a job, or what is missing of it; a job that is complete is left as it is.
 
     Parameters
@@ -79,6 +81,8 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
         Whether every chunk that is there is read first; damaged ones are computed again.
     report : str, optional
         Where Dask's performance report goes.
+    prepared : Prepared, optional
+        What `plan_job` gave for the same job, whose place may be another.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def run_job(job: Job, *, checksums: bool = False, report: str | None = None) -> 
     started, storage = time.monotonic(), storage_of(job.out)
     if report is not None:
         check_report(report)
-    prepared = _checked(job, storage)
+    prepared = _checked(job, storage) if prepared is None else replace(prepared, job=replace(prepared.job, out=job.out))
     with alone(storage):
         store, fresh = begin(prepared, storage)
         prepared = replace(prepared, plan=store.plan)

@@ -56,12 +56,15 @@ def parser() -> argparse.ArgumentParser:
     run = commands.choices["run"]
     run.add_argument("--checksums", action="store_true", help="read every chunk first; compute damaged ones again")
     run.add_argument("--performance-report", metavar="FILE", help="write Dask's performance report, a page of HTML")
+    run.add_argument("--publish", metavar="DIR", help="compute a version in DIR if anything changed; publish it")
+    run.add_argument("--keep", type=int, metavar="N", help="with --publish: remove old versions but N")
     run.add_argument("--json", action="store_true", help=_JSON)
     deal = commands.choices["plan"]
     deal.add_argument("--shards", type=int, metavar="N", help="create the store and deal its blocks to N shards")
     commands.choices["run-shard"].add_argument("--index", type=int, metavar="I", required=True, help="from 0 to N - 1")
     commands.choices["finalize"].add_argument("--json", action="store_true", help=_JSON)
     _add_result_commands(commands)
+    _add_version_commands(commands)
     return top
 
 
@@ -132,6 +135,18 @@ def _add_result_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     report.add_argument("out", metavar="OUT")
     report.add_argument("-o", "--output", metavar="FILE", help="the page (default: OUT with the ending .html)")
     report.add_argument("--memory", metavar="SIZE", default="1GiB", help="what an analysis may hold, like 2GiB")
+
+
+def _add_version_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
+    history = commands.add_parser("history", help="list the versions that run --publish has made")
+    history.add_argument("place", metavar="DIR")
+    history.add_argument("--json", action="store_true", help="print them as one JSON object")
+    diff = commands.add_parser("diff", help="say how one result differs from another: layers and sensitivities")
+    diff.add_argument("before", metavar="A", help="a result, such as DIR/versions/ID.zarr or DIR/latest")
+    diff.add_argument("after", metavar="B", help="another")
+    diff.add_argument("--shifts", type=int, default=10, metavar="N", help="how many sensitivities to show (default 10)")
+    diff.add_argument("--memory", metavar="SIZE", default="1GiB", help="what it may hold, like 2GiB")
+    diff.add_argument("--json", action="store_true", help="print all numbers as one JSON object")
 
 
 def _add_workers(command: argparse.ArgumentParser, local: str) -> None:

@@ -12,6 +12,7 @@ from jachess.cli.answers import COMPLETE, FAILED, INCOMPLETE, REFUSED, as_json, 
 from jachess.cli.arguments import parser
 from jachess.cli.cluster import cluster
 from jachess.cli.given import job_of_options
+from jachess.cli.publishing import diff, history, publish
 from jachess.cli.sharding import finalize, plan_shards, run_shard
 from jachess.errors import IncompleteError, InputError, JobError
 
@@ -35,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "validate": _validate,
         "query": _query,
         "report": _report,
+        "history": history,
+        "diff": diff,
     }
     try:
         return commands[options.command](options)
@@ -71,6 +74,10 @@ def _plan(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from jachess.batch.run import run_job
 
+    if options.publish is not None:
+        return publish(options)
+    if options.keep is not None:
+        raise JobError("--keep: is for versions that are published. Add --publish DIR, or leave it out.")
     job = job_of_options(options)
     if job.in_process:
         raise JobError("memory:// ends with this command. Choose a place that stays.")

@@ -53,6 +53,7 @@ class Result:
         """Open the store at a path or URL; StoreError if there is no result of jachess."""
         storage = storage_of(path)
         storage.reach()
+        storage = storage.led()
         store = Store(storage)
         store.check()
         return cls(store, n_bytes(memory))

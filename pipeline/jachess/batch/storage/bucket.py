@@ -149,6 +149,26 @@ class Bucket(Storage):
     def sweep(self) -> None:
         """A PUT that was cut off leaves nothing."""
 
+    def folders(self) -> list[str]:
+        """One request, which does not look into them."""
+        with told(self.name):
+            found = _again(partial(self._objects.list_with_delimiter, self.key))
+        return sorted(str(path).rpartition("/")[2] for path in found["common_prefixes"])
+
+    def led(self) -> Bucket:
+        """By an object that holds a name, since a bucket knows no links."""
+        with told(self.name):
+            try:
+                target = bytes(_bucket(self._root, False).get(self.key).bytes()).decode()
+            except FileNotFoundError:
+                return self
+        scheme, _, bucket = self._root.partition("://")
+        return Bucket(scheme, bucket, f"{self.key.rpartition('/')[0]}/{target}".lstrip("/"))
+
+    def point(self, target: str) -> None:
+        """One PUT."""
+        self._put(self.key, target.encode())
+
     def lock(self, shard: int | None = None) -> Lock:
         """An object beside the store."""
         key = f"{self.key}.lock" if shard is None else f"{self.key}.shards/{shard}"

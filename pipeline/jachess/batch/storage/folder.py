@@ -69,7 +69,7 @@ class Folder(Storage):
 
     def create(self, files: Mapping[str, bytes]) -> None:
         """Written under a temporary name, put on the disk, and renamed when it is whole."""
-        temporary = self.path.with_name(f"{self.path.name}.creating-{uuid.uuid4().hex}")
+        temporary = self._temporary()
         try:
             if self.exists():
                 raise StoreError(f"{self}: something is there already. Choose another place.")
@@ -83,6 +83,9 @@ class Folder(Storage):
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise StoreError(f"{self}: cannot be written ({error.strerror or error}). Choose another place.") from error
+
+    def _temporary(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.creating-{uuid.uuid4().hex}")
 
     def settle(self, keys: Iterable[str]) -> None:
         """Files, and the folders that name them, go to the disk."""
@@ -109,20 +112,48 @@ class Folder(Storage):
             (self.path / key).unlink(missing_ok=True)
 
     def remove(self) -> None:
-        """The folder and all in it, and the log."""
-        shutil.rmtree(self.path)
+        """The folder and all in it, and the log; it is renamed first, so that nobody takes what is left for a store."""
         if self.log is not None:
             self.log.unlink(missing_ok=True)
+        temporary = self._temporary()
+        self.path.rename(temporary)
+        shutil.rmtree(temporary)
 
     def remove_unfinished(self) -> None:
         """Those under temporary names."""
         for leftover in self.path.parent.glob(f"{self.path.name}.creating-*"):
+            if leftover.is_symlink():
+                leftover.unlink(missing_ok=True)
             shutil.rmtree(leftover, ignore_errors=True)
 
     def sweep(self) -> None:
         """Files that were not renamed any more."""
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
+
+    def folders(self) -> list[str]:
+        """Folders, not what links lead to."""
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.path) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+        return []
+
+    def led(self) -> Folder:
+        """By a symbolic link."""
+        try:
+            return Folder(self.path.parent / self.path.readlink())
+        except (OSError, ValueError):  # no link
+            return self
+
+    def point(self, target: str) -> None:
+        """The link is made under a temporary name and renamed."""
+        temporary = self._temporary()
+        try:
+            temporary.symlink_to(target)
+            temporary.replace(self.path)
+            sync_one(self.path.parent)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise StoreError(f"{self}: cannot be made a link ({error.strerror}). Choose another place.") from error
 
     def lock(self, shard: int | None = None) -> Lock:
         """A file beside the folder."""

@@ -93,6 +93,21 @@ class Storage(ABC):
         """Remove what interrupted writes left in the store. For the holder of the lock alone."""
 
     @abstractmethod
+    def folders(self) -> list[str]:
+        """Names of what lies in folders right below."""
+
+    @abstractmethod
+    def led(self) -> Storage:
+        """Where a pointer that is here leads to now, so that who reads on stays there; without one, this place."""
+
+    @abstractmethod
+    def point(self, target: str) -> None:
+        """Make a pointer here, or turn the one that is here, to a place named from the folder it lies in.
+
+        At no moment there is none, or half of one.
+        """
+
+    @abstractmethod
     def lock(self, shard: int | None = None) -> Lock:
         """The lock of the store there, or that of one shard of it."""
 
