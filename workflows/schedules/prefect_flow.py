@@ -11,8 +11,6 @@ not know any block. Exit code 3 (incomplete, or another run is at work) is tried
 2 (refused) are not: the run fails, and `alert` is called.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -9,7 +9,7 @@ import pytest
 import jachess
 from jachess.batch.job import load_job
 
-WORKFLOWS = Path(__file__).parent.parent / "workflows"
+WORKFLOWS = Path(__file__).parent.parent.parent / "workflows"
 EXAMPLES = sorted(file.parent.name for file in WORKFLOWS.glob("*/job.yaml") if file.parent.name != "digits")
 
 
