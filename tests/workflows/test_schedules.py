@@ -1,9 +1,8 @@
-"""What starts the command by the clock: timer and cron line as they are, Prefect and Dagster where they are installed."""
+"""What starts the command by the clock: timer and cron line as they are, engines where they are installed."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shutil
 import subprocess
@@ -102,3 +101,28 @@ def test_dagster_materialises_checks_and_senses(home: Path, monkeypatch: pytest.
         passed, version = run()
     assert not passed
     assert version != first[1] == Versions(str(home / "published")).published()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_prefect_publishes_skips_and_alerts(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    utilities = pytest.importorskip("prefect.testing.utilities")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    module = loaded("prefect_flow")
+    job, place = home / "job.yaml", home / "published"
+    with utilities.prefect_test_harness(server_startup_timeout=90):
+        assert [module.keep_up_to_date(job, place)["changed"] for _ in range(2)] == [True, False]
+        for bad in ({"keep": 0}, {"job": home / "absent.yaml"}):
+            with pytest.raises(Exception, match="validation error|Validation of flow parameters failed"):
+                module.keep_up_to_date(**{"job": job, "place": place, **bad})
+        capsys.readouterr()
+        job.write_text(job.read_text().replace("outer_product]", "block_diagonal]"))
+        for name, value in environment(home, {"gradient 0": "alter"}).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(module.Failed, match="stays published"):
+            module.keep_up_to_date(job, place)
+        assert "ALERT keep-up-to-date" in capsys.readouterr().err
+    assert [version.published for version in Versions(str(place)).all()] == [True, False]
