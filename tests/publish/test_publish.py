@@ -148,6 +148,7 @@ raise SystemExit(main(["run", *sys.argv[3:]]))
 """
 
 
+@pytest.mark.slow
 def test_a_kill_before_each_change_of_the_place(own: Files, place: Path, tmp_path: Path) -> None:
     """A new version is there, computed; what is left to do is to publish it and to remove the old one."""
     CHANGES["network"](own.folder)

@@ -47,6 +47,7 @@ def test_systemd_finds_nothing_wrong(home: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "pattern"),
     [("jachess-nightly.service", r"^ExecStart=(.*)$"), ("crontab", r"^0 2 \* \* \* +(.*)$")],
