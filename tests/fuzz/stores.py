@@ -19,7 +19,8 @@ from jachess.batch.prepare import axis_labels
 from jachess.batch.prepare import prepare as prepare_job
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.seal import agreement_of, seal
-from jachess.batch.tasks import READ_BACK, read_back_blocks, write_blocks
+from jachess.batch.stages import READ_BACK
+from jachess.batch.tasks import read_back_blocks, write_blocks
 from jachess.cli import main
 from jachess.errors import StoreError
 from tests.conftest import save_model
