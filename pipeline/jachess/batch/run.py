@@ -140,6 +140,7 @@ def complete(prepared: Prepared, store: Store, tally: Tally, report: str | None 
             _compute(prepared, store, missing, tally, report)
         elif store.attributes["state"] != "running":
             return Verdict.from_dict(store.attributes["verdict"])
+        store.storage.sweep()  # of workers that died in the middle of a write, while others did their work
         try:
             return seal(store, agreement_of(prepared.context()))
         except ChunkError as error:
