@@ -50,7 +50,7 @@ def dask_setup(worker: Any) -> None:
             deed, _, once = deeds.get(name, "").partition(" ")
             altered = altered or deed == "alter"
             if deed not in ("", "alter") and (not once or _first(name)):
-                {"die": _die, "stop": _stop, "hang": _hang, "hog": _hog, "wait": _wait, "tear": _tear}[deed]()
+                _DEEDS[deed]()
         written = write_blocks(context, store, quantity, blocks)
         if altered:
             array = store.array(quantity)
@@ -100,3 +100,11 @@ def _wait() -> None:
 def _tear() -> None:
     """Kill everybody when the next file is whole but not yet under its name."""
     Path.replace = lambda path, target: os.killpg(0, signal.SIGKILL)  # type: ignore[assignment, method-assign]
+
+
+def _break() -> None:
+    """This worker alone dies between the last byte of a file and its renaming."""
+    os.replace = lambda *_: _die()  # type: ignore[assignment]
+
+
+_DEEDS = {"die": _die, "stop": _stop, "hang": _hang, "hog": _hog, "wait": _wait, "tear": _tear, "break": _break}

@@ -86,6 +86,14 @@ def test_a_kill_in_the_middle_of_a_write(files: Files, result: Path, tmp_path: P
     assert chunks(tmp_path / "out.zarr") == chunks(result)
 
 
+def test_what_a_worker_that_dies_in_a_write_leaves_is_swept(files: Files, result: Path, tmp_path: Path) -> None:
+    """The run goes on without it, and writes the same chunk under another name first."""
+    run = start(flags(files, tmp_path / "out.zarr"), variables=environment(tmp_path, {"jacobian 4": "break once"}))
+    ended(run, 0)
+    assert (tmp_path / "jacobian 4 done").exists()
+    assert chunks(tmp_path / "out.zarr") == chunks(result)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_hundred_kills(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
