@@ -33,6 +33,23 @@ Pieces = Callable[[], Iterable[tuple[slice, Array]]]
 """Each call goes once through some rows of H, in pieces (columns, array)."""
 
 
+def random_differences(
+    head: Head,
+    chunks: Chunks,
+    size: Array,
+    random: np.random.Generator,
+    step: float,
+    leading: Callable[[GradientDifference], Difference],
+) -> tuple[list[Array], list[GradientDifference]]:
+    """Directions ±m_i s_i of these sizes s (W,), and differences whose ``leading`` part says the step of the next."""
+    directions, differences = list[Array](), list[GradientDifference]()
+    for _ in range(DIRECTIONS):
+        directions.append(random_direction(size, random))
+        differences.append(difference_of_gradient(head, chunks, directions[-1], random, step))
+        step = float(leading(differences[-1]).better_step()[0])
+    return directions, differences
+
+
 @dataclass(frozen=True)
 class Look:
     """Directions of the weights, central differences along them, and what these allow.
@@ -55,13 +72,8 @@ class Look:
 
     @classmethod
     def at_random(cls, head: Head, chunks: Chunks, size: Array, random: np.random.Generator, step: float) -> Look:
-        """Along directions ±m_i s_i of these sizes s (W,); each difference says the step of the next."""
-        directions, differences = [], []
-        for _ in range(DIRECTIONS):
-            directions.append(random_direction(size, random))
-            differences.append(difference_of_gradient(head, chunks, directions[-1], random, step))
-            step = float(differences[-1].gradient.better_step()[0])
-        return cls.of(head, directions, differences)
+        """Along directions ±m_i s_i of these sizes s (W,)."""
+        return cls.of(head, *random_differences(head, chunks, size, random, step, lambda found: found.gradient))
 
     @classmethod
     def of(cls, head: Head, directions: Sequence[Array], differences: Sequence[GradientDifference]) -> Look:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.backprop.differences import STEP, products, random_direction, second_look
+from jachess.backprop.differences import STEP, products, second_look
 from jachess.backprop.gradient_difference import difference_of_gradient, slope_residuals, weight_sizes
-from jachess.backprop.gradient_look import DIRECTIONS, Look
+from jachess.backprop.gradient_look import DIRECTIONS, Look, random_differences
 from jachess.backprop.propagation import Chunks
 from jachess.network.graph import Array
 from jachess.network.head import Head
@@ -23,12 +23,9 @@ def check_gradient(head: Head, chunks: Chunks, claimed: Array, seed: tuple[int, 
         return np.full(DIRECTIONS, np.inf)
 
     def look(step: float) -> tuple[Array, float]:
-        directions, differences = [], []
-        for _ in range(DIRECTIONS):
-            directions.append(random_direction(size, random))
-            differences.append(difference_of_gradient(head, chunks, directions[-1], random, step))
-            step = float(differences[-1].error.better_step()[0])
-        return slope_residuals([claimed] * DIRECTIONS, directions, differences), step
+        directions, differences = random_differences(head, chunks, size, random, step, lambda found: found.error)
+        found = slope_residuals([claimed] * DIRECTIONS, directions, differences)
+        return found, float(differences[-1].error.better_step()[0])
 
     found, step = look(STEP)
     return found if (found <= 1).all() else second_look(found, look(step)[0])

@@ -14,7 +14,7 @@ from jachess.batch.new_store import create_store
 from jachess.batch.partial_sums import end_partial_sums
 from jachess.batch.plan import NUMERICS, SIZES, Plan
 from jachess.batch.planning import check_disk
-from jachess.batch.prepare import Prepared, axis_labels, versions
+from jachess.batch.prepare import Prepared, axis_labels, versions, with_absolute_places
 from jachess.batch.progress import tell
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.storage import Storage, absolute
@@ -76,10 +76,10 @@ def open_same(prepared: Prepared, storage: Storage) -> Store:
 
 
 def _job_record(job: Job) -> dict[str, Any]:
-    points = {name or "points": absolute(path) for name, path in job.points}
-    targets = None if job.targets is None else absolute(job.targets)
+    there = with_absolute_places(job)
+    points = {name or "points": path for name, path in there.points}
     extends = {} if job.extends is None else {"extends": absolute(job.extends)}
-    return {**job.identity(), **extends, "network": absolute(job.network), "points": points, "targets": targets}
+    return {**job.identity(), **extends, "network": absolute(job.network), "points": points, "targets": there.targets}
 
 
 def _differences(stored: Plan, wanted: Plan) -> list[str]:

@@ -92,8 +92,7 @@ def _unfinished(store: Store) -> list[str]:
     attributes = store.attributes
     if attributes["state"] == "running" or attributes.get("verdict") is None:
         return ["it is not finished. Run its job again first"]
-    missing = {name: int((~store.done(name)).sum()) for name in store.plan.quantities}
-    if any(missing.values()):
+    if store.lacking():
         return ["blocks of it are missing. Run its job again first"]
     if attributes["state"] != "complete":
         return ["its checks did not pass, so nothing can be built on it. Compute the whole"]

@@ -27,10 +27,14 @@ _WORDS = {"uniqueItems": "no entry twice", "minLength": "a name", "not": "no con
 
 
 @cache
+def read_schema(package: str, name: str) -> dict[str, Any]:
+    """A JSON schema that lies in a package."""
+    return dict(json.loads(resources.files(package).joinpath(name).read_text(encoding="utf-8")))
+
+
 def schema() -> dict[str, Any]:
     """The JSON schema of a job file."""
-    text = resources.files("jachess.batch").joinpath("job.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
+    return read_schema("jachess.batch", "job.schema.json")
 
 
 def validate_job(given: Mapping[str, Any], where: str) -> None:

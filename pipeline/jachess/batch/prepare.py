@@ -16,8 +16,9 @@ from jachess.batch.job import Job
 from jachess.batch.plan import NUMERICS, Plan
 from jachess.batch.planning import make_plan
 from jachess.batch.points import PointSource, missing_files, open_points
-from jachess.batch.quantities import QUANTITIES, Context
+from jachess.batch.quantities import Context
 from jachess.batch.storage import absolute, is_url
+from jachess.batch.store_form import labels_of
 from jachess.errors import InputError, JobError
 from jachess.network.graph import Network
 from jachess.network.head import Head, error_head
@@ -94,13 +95,12 @@ def with_absolute_places(job: Job) -> Job:
 
 def axis_labels(plan: Plan, network: Network) -> dict[str, Any]:
     """Labels of the axes of weights: tensor, unit and input of each."""
-    dimensions = {d for q in plan.quantities for spec in QUANTITIES[q].arrays(plan) for d in spec.dimensions}
-    sides = [side for side in ("i", "j") if f"weight_{side}" in dimensions]
-    if not sides:
+    wanted = labels_of(plan)
+    if not wanted:
         return {}
     names, units, inputs = labels(network)
     one = {"layer": np.array(names, dtype=np.dtypes.StringDType()), "unit": units, "input": inputs}
-    return {f"{name}_{side}": values for side in sides for name, values in one.items()}
+    return {name: one[name.partition("_")[0]] for name in wanted}
 
 
 def versions() -> dict[str, str]:

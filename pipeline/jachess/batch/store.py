@@ -16,7 +16,7 @@ import zarr
 
 from jachess.batch.disk import writing
 from jachess.batch.quantities import WORKS, ArraySpec, works
-from jachess.batch.quantities.array_spec import Region
+from jachess.batch.quantities.array_spec import Region, chunk_region
 from jachess.batch.quantities.record import Receipts, Write, computed_arrays
 from jachess.batch.storage import Storage, storage_of
 from jachess.batch.storage.strict import MissingChunk, Strict
@@ -179,9 +179,8 @@ class Store:
     def is_damaged(self, name: str, indices: tuple[int, ...]) -> bool:
         """Whether a chunk that is there cannot be read: its checksum is wrong."""
         array = self.array(name)
-        spans = zip(indices, array.chunks, array.shape, strict=True)
         try:
-            array[tuple(slice(i * chunk, min((i + 1) * chunk, length)) for i, chunk, length in spans)]
+            array[chunk_region(indices, array.chunks, array.shape)]
         except StoreError:
             raise
         except ValueError:
@@ -201,6 +200,11 @@ class Store:
             owners = spec.owners
             done[owners[~self._whole_chunks(spec) & (owners >= 0)]] = False
         return done
+
+    def lacking(self) -> dict[str, int]:
+        """Of which quantities blocks are missing, and how many."""
+        missing = {name: int((~self.done(name)).sum()) for name in self.plan.quantities}
+        return {name: count for name, count in missing.items() if count}
 
     def forget(self, name: str) -> None:
         """Remove all chunks of an array. For the holder of the lock alone."""

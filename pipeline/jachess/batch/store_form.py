@@ -10,14 +10,13 @@ import math
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from importlib import resources
 from itertools import islice
 from typing import Any
 
 import zarr
 from zarr.codecs import Crc32cCodec
 
-from jachess.batch.job_schema import Validator
+from jachess.batch.job_schema import Validator, read_schema
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES, ArraySpec
 from jachess.errors import StoreError
@@ -26,12 +25,6 @@ _MOST_CHUNKS = 10**9
 _MOST_PROBLEMS = 10
 _LABELS_AT_ONCE = 1 << 20
 _ADVICE = "Remove it and run the job again, or choose another place."
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    text = resources.files("jachess.batch").joinpath("store.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
 
 
 def check_attributes(attributes: Mapping[str, Any], where: object, keys: Sequence[str] | None = None) -> None:
@@ -47,7 +40,8 @@ def check_attributes(attributes: Mapping[str, Any], where: object, keys: Sequenc
     StoreError
         With what is wrong.
     """
-    schema = _schema() if keys is None else {**_schema(), "required": list(keys)}
+    schema = read_schema("jachess.batch", "store.schema.json")
+    schema = schema if keys is None else {**schema, "required": list(keys)}
     problems = list(islice(Validator(schema).iter_errors(dict(attributes)), _MOST_PROBLEMS))
     if problems:
         found = "; ".join(dict.fromkeys(map(_told, problems)))

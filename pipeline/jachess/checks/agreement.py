@@ -158,8 +158,9 @@ def _of_gradient(head: Head, points: Points, targets: Array, random: np.random.G
     for start in range(0, len(which), group):
         part = slice(start, start + group)
         ahead[part] = slopes_by_tangents(head, state, targets[:GRADIENT_POINTS], vectors[part])
-    rounding = noise(back(None), [back(disturbance(random)) for _ in range(CHANGES)])
-    return Comparison("gradient: back = forward propagation", worst(ahead[:, None] - back(None), rounding))
+    found = back(None)
+    rounding = noise(found, [back(disturbance(random)) for _ in range(CHANGES)])
+    return Comparison("gradient: back = forward propagation", worst(ahead[:, None] - found, rounding))
 
 
 def _of_hessian(

@@ -15,6 +15,14 @@ _KEYS = ("network", "points", "targets", "error", "out", "extends", "dtype", "tr
          "scheduler", "input", "output", "method", "confine", "patience")  # fmt: skip
 
 
+def lasting_job(options: argparse.Namespace) -> Job:
+    """The job, whose result must outlive the command."""
+    job = job_of_options(options)
+    if job.in_process:
+        raise JobError("memory:// ends with this command. Choose a place that stays.")
+    return job
+
+
 def job_of_options(options: argparse.Namespace) -> Job:
     """The job of the file, the flags and --set, in this order."""
     from jachess.batch.job import job_of, load_job

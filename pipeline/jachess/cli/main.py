@@ -11,7 +11,7 @@ from typing import Any
 from jachess.cli.answers import COMPLETE, FAILED, INCOMPLETE, REFUSED, as_json, tell_outcome, tell_verdict
 from jachess.cli.arguments import parser
 from jachess.cli.cluster import cluster
-from jachess.cli.given import job_of_options
+from jachess.cli.given import job_of_options, lasting_job
 from jachess.cli.publishing import diff, history, publish
 from jachess.cli.sharding import finalize, plan_shards, run_shard
 from jachess.errors import IncompleteError, InputError, JobError
@@ -78,9 +78,7 @@ def _run(options: argparse.Namespace) -> int:
         return publish(options)
     if options.keep is not None:
         raise JobError("--keep: is for versions that are published. Add --publish DIR, or leave it out.")
-    job = job_of_options(options)
-    if job.in_process:
-        raise JobError("memory:// ends with this command. Choose a place that stays.")
+    job = lasting_job(options)
     return tell_outcome(run_job(job, checksums=options.checksums, report=options.performance_report), options.json)
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from jachess.checks.table import table
 from jachess.cli.answers import COMPLETE, FAILED, as_json, tell_outcome
-from jachess.cli.given import job_of_options
+from jachess.cli.given import lasting_job
 from jachess.errors import JobError
 
 
@@ -17,9 +17,7 @@ def publish(options: argparse.Namespace) -> int:
     if options.out is not None:
         raise JobError("--out: with --publish the place of a version is its fingerprint's. Leave one of both out.")
     options.out = f"{options.publish.rstrip('/')}/latest"
-    job = job_of_options(options)
-    if job.in_process:
-        raise JobError("memory:// ends with this command. Choose a place that stays.")
+    job = lasting_job(options)
     done = publish(
         job, options.publish, keep=options.keep, checksums=options.checksums, report=options.performance_report
     )

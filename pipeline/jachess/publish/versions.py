@@ -175,8 +175,9 @@ class Versions:
         list of str
             Those that are gone.
         """
-        present = {version.id for version in self.all()}
-        old = [version.id for version in self.all() if not version.published and version.id != current]
+        versions = self.all()
+        present = {version.id for version in versions}
+        old = [version.id for version in versions if not version.published and version.id != current]
         gone = old[: max(0, len(present) - keep)]
         for id in self._ids():
             storage = self.storage(id)

@@ -64,9 +64,8 @@ def validate(
         If the result is incomplete or damaged, or network, points or targets are not those of the job.
     """
     store = Result.open(path).store
-    missing = {name: int((~store.done(name)).sum()) for name in store.plan.quantities}
-    if any(missing.values()):
-        lacking = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+    lacking = ", ".join(f"{count} of {name}" for name, count in store.lacking().items())
+    if lacking:
         raise StoreError(f"{path}: blocks are missing or torn ({lacking}). Run the job again: it computes only those.")
     prepared = _prepared(store, network, points, targets, confine)
     context = replace(prepared, plan=store.plan).context()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import dask
 from dask.utils import parse_timedelta
 
-from jachess.batch.job_schema import validate
+from jachess.batch.job_schema import read_schema, validate
 from jachess.batch.plain_yaml import read_yaml_file
 from jachess.errors import JobError
 
@@ -42,11 +39,9 @@ class ClusterFile:
     dask: Mapping[str, Any] = field(default_factory=dict)
 
 
-@cache
 def schema() -> dict[str, Any]:
     """The JSON schema of a cluster file."""
-    text = resources.files("jachess.batch.clusters").joinpath("cluster.schema.json").read_text(encoding="utf-8")
-    return dict(json.loads(text))
+    return read_schema("jachess.batch.clusters", "cluster.schema.json")
 
 
 def read_cluster_file(name: str | Path) -> ClusterFile:

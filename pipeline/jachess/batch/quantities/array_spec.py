@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,17 @@ import numpy as np
 from jachess.network.graph import Array
 
 Region = tuple[slice, ...]
+"""A part of an array."""
+
 CRC_BYTES = 4
 CHUNK = 8 * 2**20
 """Bytes of a stored chunk, where there is enough to store."""
+
+
+def chunk_region(indices: Sequence[int], chunks: Sequence[int], shape: Sequence[int]) -> Region:
+    """What a chunk holds of an array."""
+    spans = zip(indices, chunks, shape, strict=True)
+    return tuple(slice(i * chunk, min((i + 1) * chunk, length)) for i, chunk, length in spans)
 
 
 @dataclass(frozen=True)

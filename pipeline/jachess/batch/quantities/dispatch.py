@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from jachess.batch.quantities.array_spec import ArraySpec, Region
+from jachess.batch.quantities.array_spec import ArraySpec, Region, chunk_region
 from jachess.batch.quantities.record import (
     Context,
     Quantity,
@@ -53,10 +53,7 @@ def _is_earlier(quantity: Quantity, context: Context, block: int) -> bool:
 def _regions(spec: ArraySpec, block: int) -> Iterator[Region]:
     """The chunks of a block, one by one."""
     for indices in np.argwhere(spec.owners == block).tolist():
-        yield tuple(
-            slice(i * chunk, min((i + 1) * chunk, length))
-            for i, chunk, length in zip(indices, spec.chunks, spec.shape, strict=True)
-        )
+        yield chunk_region(indices, spec.chunks, spec.shape)
 
 
 def _copied(quantity: Quantity, context: Context, block: int) -> Iterator[Write]:

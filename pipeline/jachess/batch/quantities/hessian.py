@@ -103,7 +103,6 @@ class _Whole(Form):
 
         def check(read: Read, block: int) -> Array:
             rows = strip_rows(plan, block)
-
             return looks.check(rows, lambda: row_pieces(plan, read, self.name, block))
 
         return check
