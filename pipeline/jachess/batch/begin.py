@@ -11,12 +11,12 @@ import numpy as np
 from jachess.batch.job import Job
 from jachess.batch.labels import missing_labels, write_labels
 from jachess.batch.new_store import create_store
-from jachess.batch.partial_sums import end_partial_sums
+from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
 from jachess.batch.plan import NUMERICS, SIZES, Plan
-from jachess.batch.planning import check_disk
+from jachess.batch.planning import bytes_of_blocks, check_disk
 from jachess.batch.prepare import Prepared, axis_labels, versions, with_absolute_places
 from jachess.batch.progress import tell
-from jachess.batch.quantities import QUANTITIES
+from jachess.batch.quantities import QUANTITIES, n_blocks
 from jachess.batch.storage import Storage, absolute
 from jachess.batch.store import Store
 from jachess.batch.tasks import Block
@@ -124,6 +124,25 @@ def check_versions(store: Store) -> None:
         )
 
 
+def check_addable(store: Store, missing: list[Block]) -> None:
+    """Whether this version may compute the blocks that a store lacks, and they fit the disk.
+
+    Raises
+    ------
+    StoreError, PlanError
+        If not.
+    """
+    check_versions(store)
+    check_disk(store.plan, store.storage, bytes_of_blocks(store.plan, n_blocks(store.plan) - len(missing)))
+
+
+def reopen(store: Store, **attributes: Any) -> None:
+    """Prepare a store for further blocks, and note further root attributes. For the holder of the lock alone."""
+    store.storage.sweep()
+    begin_partial_sums(store)
+    store.update_attributes({"state": "running", "verdict": None, **attributes})
+
+
 def check_unchanged(prepared: Prepared, store: Store, computed: list[Block]) -> None:
     """See that points and targets are still those that the blocks just computed were meant for.
 
@@ -150,8 +169,3 @@ def _receipts(plan: Plan, blocks: Iterable[Block]) -> Iterator[tuple[str, tuple[
         spec = next(spec for spec in record.arrays(plan) if spec.name == record.receipt)
         for indices in np.argwhere(np.isin(spec.owners, numbers)).tolist():
             yield spec.name, tuple(indices)
-
-
-def n_blocks(plan: Plan) -> int:
-    """Blocks of all quantities."""
-    return sum(QUANTITIES[name].n_blocks(plan) for name in plan.quantities)

@@ -12,10 +12,10 @@ from distributed import Client, performance_report
 
 from jachess.batch.clusters import ClusterLost, absence, workers
 from jachess.batch.log import Log
-from jachess.batch.planning import disk_bytes
+from jachess.batch.planning import bytes_of_blocks
 from jachess.batch.prepare import Prepared
 from jachess.batch.progress import Progress, tell
-from jachess.batch.quantities import QUANTITIES, WORKS
+from jachess.batch.quantities import QUANTITIES, WORKS, Context
 from jachess.batch.stages import COMPUTE, STAGES
 from jachess.batch.storage import absolute
 from jachess.batch.store import Store
@@ -85,19 +85,14 @@ class Computation:
             raise IncompleteError(self._given_up())
 
     def _stages(self, client: Client) -> None:
-        plugin = WorkerContext(self.prepared.context(), absolute(str(self.store.storage)))
-        equip(client, plugin)
-        with _reported(self.report):
+        with equipped(client, self.prepared.context(), self.store) as run, _reported(self.report):
             for _ in range(ROUNDS):
-                if not self._round(client, plugin.name):
+                if not self._round(client, run):
                     break
-        with suppress(Exception):  # so that a scheduler that others use too does not keep it
-            client.unregister_worker_plugin(plugin.name)
 
     def _round(self, client: Client, run: str) -> bool:
         """Each stage once; True if blocks were found damaged when they were read back, and are to be computed again."""
         plan, patience = self.store.plan, self.prepared.job.patience or PATIENCE
-        total = sum(QUANTITIES[name].n_blocks(plan) for name in plan.quantities)
         damaged = False
         for stage in STAGES:
             missing = [block for block in stage.missing(self.store) if block not in self.failures]
@@ -105,7 +100,7 @@ class Computation:
                 for name in {name for name, _ in missing}:  # what was read back of older chunks proves nothing now
                     self.store.forget(QUANTITIES[name].read_back)
             if missing:
-                progress = Progress(stage.name, len(missing), disk_bytes(plan) * len(missing) // total)
+                progress = Progress(stage.name, len(missing), bytes_of_blocks(plan, len(missing)))
                 self.log.write("stage", stage=stage.name, blocks=len(missing))
                 window = Window(
                     client,
@@ -170,8 +165,24 @@ def _reported(file: str | None) -> Iterator[None]:
             tell(f"{file}: there is no performance report ({type(error).__name__}: {error}).")
 
 
-def equip(client: Client, plugin: WorkerContext) -> None:
-    """Give workers what they need; one that dies just then takes nothing from the others, so it is given once more.
+@contextmanager
+def equipped(client: Client, context: Context, store: Store) -> Iterator[str]:
+    """Give workers what they need for a store, and take it from them when all went well; its name.
+
+    Raises
+    ------
+    ClusterLost
+        If they cannot be given it.
+    """
+    plugin = WorkerContext(context, absolute(str(store.storage)))
+    _equip(client, plugin)
+    yield plugin.name
+    with suppress(Exception):  # so that a scheduler that others use too does not keep it
+        client.unregister_worker_plugin(plugin.name)
+
+
+def _equip(client: Client, plugin: WorkerContext) -> None:
+    """One that dies just then takes nothing from the others, so it is given once more.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from jachess.backprop.propagation import forward
 from jachess.backprop.tiling import overlap
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
-from jachess.batch.quantities import QUANTITIES, works
+from jachess.batch.quantities import QUANTITIES, n_blocks, works
 from jachess.batch.quantities.array_spec import CHUNK
 from jachess.batch.storage import Storage
 from jachess.errors import PlanError
@@ -142,6 +142,11 @@ def _fitted(plan: Plan, memory: int) -> Plan:
 def disk_bytes(plan: Plan) -> int:
     """Bytes of the store, and of partial sums while it grows; chunks at the edges are stored whole."""
     return sum(spec.stored_bytes for work in works(plan) for spec in work.arrays(plan))
+
+
+def bytes_of_blocks(plan: Plan, count: int) -> int:
+    """Bytes of so many blocks, as they are on average."""
+    return disk_bytes(plan) * count // n_blocks(plan)
 
 
 def check_disk(plan: Plan, storage: Storage, present: int = 0) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from dataclasses import dataclass, replace
 
-from jachess.batch.begin import begin, check_unchanged, check_versions, complete_labels, n_blocks
+from jachess.batch.begin import begin, check_addable, check_unchanged, check_versions, complete_labels, reopen
 from jachess.batch.clusters import chosen
 from jachess.batch.compute import ROUNDS, Computation, check_report
 from jachess.batch.confine import check_confined
@@ -14,11 +14,11 @@ from jachess.batch.job import Job
 from jachess.batch.labels import damaged_labels
 from jachess.batch.log import Log
 from jachess.batch.machine import check_memory
-from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
+from jachess.batch.partial_sums import end_partial_sums
 from jachess.batch.plan import Plan
-from jachess.batch.planning import check_disk, disk_bytes
 from jachess.batch.prepare import Prepared, prepare, versions, with_absolute_places
 from jachess.batch.progress import tell
+from jachess.batch.quantities import n_blocks
 from jachess.batch.seal import agreement_of, seal
 from jachess.batch.stages import COMPUTE, READ_BACK
 from jachess.batch.storage import Storage, storage_of
@@ -106,7 +106,6 @@ def run_job(
         n_computed = len(COMPUTE.missing(store))
         try:
             verdict = complete(prepared, store, tally, report)
-            end_partial_sums(store)
         except JobError:  # no workers are to be had: refused, so nothing may be left behind
             if fresh and len(COMPUTE.missing(store)) == total:
                 storage.remove()
@@ -133,7 +132,14 @@ def _checked(job: Job, storage: Storage) -> Prepared:
 
 
 def complete(prepared: Prepared, store: Store, tally: Tally, report: str | None = None) -> Verdict:
-    """Compute what is missing and judge the whole; what turns out to be damaged on the way is missing again."""
+    """Compute what is missing and judge the whole; what was needed on the way is removed."""
+    verdict = _judged(prepared, store, tally, report)
+    end_partial_sums(store)
+    return verdict
+
+
+def _judged(prepared: Prepared, store: Store, tally: Tally, report: str | None) -> Verdict:
+    """The verdict on the whole; what turns out to be damaged on the way is missing again."""
     for _ in range(ROUNDS):
         missing = COMPUTE.missing(store)
         if missing or READ_BACK.missing(store):
@@ -159,15 +165,11 @@ def _damaged(store: Store) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def _compute(prepared: Prepared, store: Store, missing: list[Block], tally: Tally, report: str | None) -> None:
-    plan = store.plan
-    check_versions(store)
-    check_disk(plan, store.storage, disk_bytes(plan) * (n_blocks(plan) - len(missing)) // n_blocks(plan))
-    memory = check_memory(prepared.job, plan)
-    store.storage.sweep()
-    begin_partial_sums(store)
-    store.update_attributes({"state": "running", "verdict": None})
+    check_addable(store, missing)
+    memory = check_memory(prepared.job, store.plan)
+    reopen(store)
     with Log(store.storage.log) as log:
-        log.write("run", process=os.getpid(), versions=versions(), blocks=n_blocks(plan), missing=len(missing))
+        log.write("run", process=os.getpid(), versions=versions(), blocks=n_blocks(store.plan), missing=len(missing))
         try:
             Computation(prepared, store, memory, log, tally, report).run()
         except BaseException as error:

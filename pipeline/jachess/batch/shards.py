@@ -13,15 +13,22 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
-from jachess.batch.begin import begin, check_unchanged, check_versions, complete_labels, n_blocks, open_same
+from jachess.batch.begin import (
+    begin,
+    check_addable,
+    check_unchanged,
+    check_versions,
+    complete_labels,
+    open_same,
+    reopen,
+)
 from jachess.batch.job import Job
 from jachess.batch.log import Log
 from jachess.batch.measure import PARTS, measured
-from jachess.batch.partial_sums import begin_partial_sums, end_partial_sums
-from jachess.batch.planning import check_disk, disk_bytes
+from jachess.batch.planning import bytes_of_blocks
 from jachess.batch.prepare import Prepared, prepare, versions
 from jachess.batch.progress import Progress, tell
-from jachess.batch.quantities import QUANTITIES, WORKS, works
+from jachess.batch.quantities import QUANTITIES, WORKS, n_blocks, works
 from jachess.batch.quantities.dispatch import read_back_check
 from jachess.batch.run import Outcome, complete
 from jachess.batch.stages import COMPUTE, DIFFERENCES, READ_BACK, Stage
@@ -72,12 +79,8 @@ def plan_shards(job: Job, n_shards: int) -> Prepared:
         complete_labels(prepared, store)
         missing = COMPUTE.missing(store)
         if missing or READ_BACK.missing(store):
-            check_versions(store)
-            total = n_blocks(store.plan)
-            check_disk(store.plan, storage, disk_bytes(store.plan) * (total - len(missing)) // total)
-            storage.sweep()
-            begin_partial_sums(store)
-            store.update_attributes({"state": "running", "verdict": None, SHARDS: n_shards})
+            check_addable(store, missing)
+            reopen(store, **{SHARDS: n_shards})
         return replace(prepared, plan=store.plan)
 
 
@@ -122,8 +125,8 @@ def finalize(job: Job) -> Outcome:
     storage.reach()
     with alone(storage):
         store = open_same(prepared, storage)
-        n_shards = store.attributes.get(SHARDS) or 1
-        missing = SUMMED.missing(store) + [block for block in COMPUTE.missing(store) if not _is_sum(store, block)]
+        n_shards, summed = store.attributes.get(SHARDS) or 1, _summed(store)
+        missing = SUMMED.missing(store) + [block for block in COMPUTE.missing(store) if block[0] not in summed]
         if missing:
             lacking = sorted({shard_of(store, block, n_shards) for block in missing})
             raise IncompleteError(
@@ -132,7 +135,6 @@ def finalize(job: Job) -> Outcome:
             )
         prepared, tally = replace(prepared, plan=store.plan), Tally()
         verdict = complete(prepared, store, tally)
-        end_partial_sums(store)
         return Outcome(str(storage), store.plan, verdict, n_blocks(store.plan), 0, time.monotonic() - started, tally)
 
 
@@ -147,10 +149,10 @@ def shard_of(store: Store, block: Block, n_shards: int) -> int:
     return (before + number) % n_shards
 
 
-def _is_sum(store: Store, block: Block) -> bool:
-    """Whether a block is made of partial sums, and all of these are there."""
-    sums = QUANTITIES[block[0]].split(store.plan)
-    return sums is not None and bool(store.done(sums.parts.name).all())
+def _summed(store: Store) -> set[str]:
+    """The quantities that are made of partial sums, where all of these are there."""
+    split = ((name, QUANTITIES[name].split(store.plan)) for name in store.plan.quantities)
+    return {name for name, sums in split if sums is not None and store.done(sums.parts.name).all()}
 
 
 @dataclass
@@ -177,7 +179,8 @@ class Shard:
             return write_blocks(context, store, name, [block])
 
         self._each(SUMMED, self._mine(SUMMED.missing(store)), write)
-        to_compute = [block for block in self._mine(COMPUTE.missing(store)) if self._can_be_computed(block)]
+        ready = _summed(store) | {name for name in store.plan.quantities if QUANTITIES[name].split(store.plan) is None}
+        to_compute = [block for block in self._mine(COMPUTE.missing(store)) if block[0] in ready]
         for name in {name for name, _ in to_compute}:  # what was read back of older chunks proves nothing now
             store.forget(QUANTITIES[name].read_back)
         self._each(COMPUTE, to_compute, write)
@@ -192,9 +195,6 @@ class Shard:
         self._each(READ_BACK, to_read, lambda name, block: read_back_blocks(checks[name], store, name, [block]))
         return ShardOutcome(len(to_compute), len(to_read), tuple(q for q in store.plan.quantities if q in waiting))
 
-    def _can_be_computed(self, block: Block) -> bool:
-        return QUANTITIES[block[0]].split(self.store.plan) is None or _is_sum(self.store, block)
-
     def _can_be_read_back(self, name: str) -> bool:
         sums = QUANTITIES[name].split(self.store.plan)
         compared = sums is None or bool(self.store.done(sums.differences.name).all())
@@ -205,8 +205,8 @@ class Shard:
 
     def _each(self, stage: Stage, blocks: list[Block], do: Callable[[str, int], int]) -> None:
         """Do something to each block, a few times if it fails; what is given up is told when all others are through."""
-        share = disk_bytes(self.store.plan) * len(blocks) // n_blocks(self.store.plan)
-        progress, failures = Progress(stage.name, len(blocks), share), list[str]()
+        share, failures = bytes_of_blocks(self.store.plan, len(blocks)), list[str]()
+        progress = Progress(stage.name, len(blocks), share)
         for name, block in blocks:
             failure = self._tried(stage, name, block, do)
             if failure is not None:

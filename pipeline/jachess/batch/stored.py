@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -11,12 +11,11 @@ from distributed.scheduler import KilledWorker
 
 from jachess.backprop.parallel import map_all
 from jachess.batch.clusters import ClusterLost, workers
-from jachess.batch.compute import equip
+from jachess.batch.compute import equipped
 from jachess.batch.job import Job
 from jachess.batch.quantities import Context, checks_of
-from jachess.batch.storage import absolute
 from jachess.batch.store import Store
-from jachess.batch.tasks import WorkerContext, residuals_task
+from jachess.batch.tasks import residuals_task
 from jachess.errors import IncompleteError
 from jachess.network.graph import Array
 
@@ -50,19 +49,15 @@ def residuals_on_workers(context: Context, store: Store, job: Job, memory: int) 
         If they die.
     """
     try:
-        with workers(job, memory, writing=False) as client:
-            plugin = WorkerContext(context, absolute(str(store.storage)))
-            equip(client, plugin)
+        with workers(job, memory, writing=False) as client, equipped(client, context, store) as run:
 
             def residuals(name: str) -> Iterator[Array]:
                 n_blocks = checks_of(store.plan)[name][0].n_blocks(store.plan)
                 for start in range(0, n_blocks, AT_ONCE):
                     blocks = range(start, min(start + AT_ONCE, n_blocks))
-                    task = partial(residuals_task, plugin.name, name)
+                    task = partial(residuals_task, run, name)
                     yield from client.gather(client.map(task, blocks, pure=False, retries=RETRIES))
 
             yield residuals
-            with suppress(Exception):  # so that a scheduler that others use too does not keep it
-                client.unregister_worker_plugin(plugin.name)
     except (ClusterLost, KilledWorker) as error:
         raise IncompleteError(f"{store.storage}: workers were lost ({error}). Repeat the command.") from error

@@ -11,8 +11,8 @@ from jachess.cli.given import job_of_options
 def plan_shards(options: argparse.Namespace) -> int:
     """Create the store and say how its blocks are dealt."""
     from jachess.batch import shards
-    from jachess.batch.begin import n_blocks
     from jachess.batch.planning import describe
+    from jachess.batch.quantities import n_blocks
 
     prepared = shards.plan_shards(job_of_options(options), options.shards)
     print(describe(prepared.plan))

@@ -49,6 +49,11 @@ def works(plan: Plan) -> list[Work]:
     return [*(QUANTITIES[name] for name in plan.quantities), *partial_works(plan)]
 
 
+def n_blocks(plan: Plan) -> int:
+    """Blocks of all quantities."""
+    return sum(QUANTITIES[name].n_blocks(plan) for name in plan.quantities)
+
+
 def checks_of(plan: Plan) -> dict[str, tuple[Quantity, Quantity | FurtherCheck]]:
     """All checks of what is stored: each by its name, with the quantity that it is a check of."""
     records = [QUANTITIES[name] for name in plan.quantities]
@@ -66,6 +71,7 @@ __all__ = [
     "Quantity",
     "Work",
     "checks_of",
+    "n_blocks",
     "partial_works",
     "works",
 ]
