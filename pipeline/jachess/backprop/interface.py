@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -56,7 +58,7 @@ def jacobian(
         If the points do not fit the network.
     """
     arrays, kind = fit_points(net, points), floating(dtype)
-    kernel = JacobianKernel(net.astype(kind), method=method, rows=rows)
+    kernel = _kernel(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
     result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
     step = max(kernel.points_at_once, -(-len(result) // (8 * n_cores())))
     step = min(step, -(-len(result) // n_cores()))
@@ -67,6 +69,12 @@ def jacobian(
 
     for_all(fill, range(0, len(result), step))
     return result
+
+
+@lru_cache(maxsize=1)
+def _kernel(net: Network, kind: np.dtype[Any], method: str, rows: tuple[Any, Any, Any] | None) -> JacobianKernel:
+    """The last is kept: for a few points, finding it takes longer than using it."""
+    return JacobianKernel(net.astype(kind), method=method, rows=None if rows is None else slice(*rows))
 
 
 @on_all_cores

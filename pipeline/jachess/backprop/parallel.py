@@ -50,8 +50,12 @@ def on_all_cores(function: Callable[P, R]) -> Callable[P, R]:
 
 def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
     """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
+    waiting = list(blocks)
+    if len(waiting) == 1 or n_cores() == 1:
+        yield from map(function, waiting)
+        return
     with ThreadPoolExecutor(n_cores()) as threads:
-        yield from threads.map(function, blocks)
+        yield from threads.map(function, waiting)
 
 
 def for_all(function: Callable[[T], None], blocks: Iterable[T]) -> None:

@@ -68,9 +68,11 @@ class Input:
     dtype: str = "float64"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """A feed-forward network as a graph of leaf weights and operations.
+
+    Each is equal to itself only; `fingerprint` tells whether two have the same derivatives.
 
     Attributes
     ----------

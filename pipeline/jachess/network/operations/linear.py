@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from jachess.network.graph import Array
@@ -23,7 +25,9 @@ def matrix_product(a: Array, b: Array) -> Array:
         return np.matmul(a, b, out=lying)
     order = [*np.argsort([-abs(stride) for stride in a.strides[:-1]], kind="stable"), a.ndim - 1]
     moved = a.transpose(order)
-    product = (moved.reshape(-1, a.shape[-1]) @ b).reshape(*moved.shape[:-1], b.shape[1])
+    product = empty((*moved.shape[:-1], b.shape[1]), np.result_type(a, b))
+    rows = math.prod(moved.shape[:-1])
+    np.matmul(moved.reshape(rows, a.shape[-1]), b, out=product.reshape(rows, b.shape[1]))
     return product.transpose(np.argsort(order))
 
 

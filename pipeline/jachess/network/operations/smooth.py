@@ -12,6 +12,7 @@ from scipy import special
 from jachess.network.graph import Array
 from jachess.network.operations.elementwise import unary
 from jachess.network.operations.record import Operation
+from jachess.network.working_arrays import empty_like
 
 
 def smooth(name: str, f: Callable[[Any], Any], f1: Callable[[Any], Any], f2: Callable[[Any], Any]) -> Operation:
@@ -23,16 +24,23 @@ def _normal_density(x: Array) -> Array:
     return np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
 
 
+def _tanh(x: Array) -> Array:
+    return np.asarray(np.tanh(x, out=empty_like(x, x.dtype)))
+
+
 def tanh1(x: Array) -> Array:
     """tanh'(x) = 4 e^−2|x| / (1 + e^−2|x|)², without the cancellation of 1 − tanh²(x) where the unit saturates."""
-    small = np.exp(np.where(x.real > 0, -2 * x, 2 * x))
-    return np.asarray(4 * small / (1 + small) ** 2)
+    small = np.where(x.real > 0, x, -x) if np.iscomplexobj(x) else np.abs(x, out=empty_like(x, x.dtype))
+    small = np.exp(np.multiply(small, -2, out=small), out=small)
+    below = np.add(small, 1, out=empty_like(x, x.dtype))
+    below = np.square(below, out=below)
+    return np.divide(np.multiply(small, 4, out=small), below, out=small)
 
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1/(1 + e^−x), also of complex numbers."""
     if not np.iscomplexobj(x):
-        return np.asarray(special.expit(x))
+        return np.asarray(special.expit(x, out=empty_like(x, x.dtype)))
     small = np.exp(np.where(x.real > 0, -x, x))
     return np.asarray(np.where(x.real > 0, 1, small) / (1 + small))
 
@@ -111,7 +119,7 @@ SMOOTH = (
         lambda x: (2 / math.sqrt(math.pi)) * np.exp(-x * x),
         lambda x: (-4 / math.sqrt(math.pi)) * x * np.exp(-x * x),
     ),
-    smooth("Tanh", np.tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
+    smooth("Tanh", _tanh, tanh1, lambda x: -2 * np.tanh(x) * tanh1(x)),
     smooth("Sigmoid", sigmoid, sigmoid1, sigmoid2),
     smooth("Softplus", softplus, sigmoid, sigmoid1),
     unary("Mish", lambda x, _: x * np.tanh(softplus(x)), _mish1, _mish2, analytic=True),
