@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from jachess.batch.store import Store
 from jachess.errors import InputError, StoreError
 from jachess.network.graph import Array
 from jachess.result.validation import validate
-from tests.batch.runs import ended, run_here, start
+from tests.batch.runs import chunks, ended, run_here, start
 from tests.batch.sabotage import environment
+from tests.batch.test_bucket import objects
 from tests.conftest import Files, save_model
+from tests.object_store import ObjectStore
 
 QUANTITIES = ["outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product"]
 FIRST, SECOND = 130, 200
@@ -89,6 +92,15 @@ def test_it_is_the_whole(extended: Path, whole: Path) -> None:
             assert (found[name] <= 1).all()
     assert validate(extended).passed
     assert not list(zarr.open_group(extended, mode="r").group_keys())
+
+
+def test_from_bucket_to_bucket(growing: Files, extended: Path, server: ObjectStore) -> None:
+    first = replace(job_of(growing, FIRST, "first.zarr"), out="s3://bucket/growing/first.zarr")
+    run_job(first)
+    second = job_of(growing, SECOND, "second.zarr")
+    out = replace(second, out="s3://bucket/growing/second.zarr", extends=first.out)
+    assert run_job(out).verdict.passed
+    assert objects(out.out) == chunks(extended)
 
 
 @pytest.mark.parametrize("changes", [{"triangle": "upper"}, {"dtype": "float32"}], ids=str)

@@ -24,7 +24,9 @@ from jachess.errors import IncompleteError
 from jachess.network.graph import Array
 from tests.batch.runs import chunks, ended, kill_group, run_here, start
 from tests.batch.sabotage import environment, sabotaged
+from tests.batch.test_bucket import objects
 from tests.conftest import Files, save_model
+from tests.object_store import ObjectStore
 
 N_POINTS = 33_000
 SUMS = ("gradient", "hessian", "outer_product")
@@ -41,7 +43,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Files:
     return Files(folder, points, targets)
 
 
-def flags(many: Files, out: Path, workers: int) -> list[str]:
+def flags(many: Files, out: Path | str, workers: int) -> list[str]:
     files = [f"--{name}={many.folder}/{file}" for name, file in
              (("network", "model.onnx"), ("points", "points.npy"), ("targets", "targets.npy"))]  # fmt: skip
     computed = [f"--{name.replace('_', '-')}" for name in SUMS]
@@ -104,6 +106,19 @@ def test_the_sums_are_those_of_all_points(many: Files, alone: Path) -> None:
 def test_the_same_bytes_from_many_workers(many: Files, alone: Path, tmp_path: Path) -> None:
     ended(start(flags(many, tmp_path / "out.zarr", 4)), 0)
     assert chunks(tmp_path / "out.zarr") == chunks(alone)
+
+
+def test_the_same_bytes_in_a_bucket(many: Files, alone: Path, server: ObjectStore) -> None:
+    """Though answers fail, and all processes die while a sum is added up."""
+    out, folder = "s3://bucket/ranges/out.zarr", many.folder / "torn"
+    folder.mkdir()
+    server.faults.share = 0.05
+    try:
+        ended(start(flags(many, out, 2), variables=environment(folder, {"hessian 0": "die"})), 3)
+        ended(start(flags(many, out, 2)), 0)
+    finally:
+        server.faults.share = 0.0
+    assert objects(out) == chunks(alone)
 
 
 @pytest.mark.slow

@@ -227,3 +227,10 @@ class _Objects(zarr.storage.ObjectStore[Any]):
         self._check_writable()
         with told(key):
             await self.store.put_async(key, value.as_buffer_like(), use_multipart=False)
+
+    async def set_if_not_exists(self, key: str, value: Any) -> None:
+        # Only the holder of the store's lock creates anything. A PUT under a condition could not be repeated.
+        with told(key):
+            present = await self.exists(key)
+        if not present:
+            await self.set(key, value)
