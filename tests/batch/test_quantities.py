@@ -19,6 +19,7 @@ from jachess.batch.quantities import QUANTITIES
 from jachess.batch.run import run_job
 from jachess.cli.arguments import QUANTITIES as OPTIONS
 from jachess.network.graph import Array, Network
+from jachess.result.pruning import brain_damage
 from jachess.result.validation import validate
 from jachess.result.woodbury import woodbury_inverse
 from tests.conftest import save_model
@@ -79,6 +80,8 @@ def test_what_is_stored_is_what_is_computed(ran: Ran) -> None:
         np.testing.assert_allclose(result[name][:].values, expected, atol=1e-12 * np.abs(whole).max())
         distance = result.outer_product.distances({"blocks": result[name]})["blocks"].absolute  # type: ignore[dict-item]
         assert distance == pytest.approx(np.linalg.norm(outer - expected), rel=1e-10)
+    for name, whole in (("diagonal", exact), ("outer_product_diagonal", outer)):
+        np.testing.assert_allclose(result[name][:].values, np.diagonal(whole), atol=1e-12 * np.abs(whole).max())
     np.testing.assert_allclose(result["weight_jacobian"][:].values, jachess.weight_jacobian(ran.network, ran.points))
     twice = result["input_hessian"][:].values
     np.testing.assert_allclose(twice[:, [2, 0]], jachess.input_hessian(ran.network, ran.points, outputs=[2, 0]))
@@ -109,11 +112,14 @@ def test_they_are_analysed_too(ran: Ran) -> None:
     part = result.input_hessian.sel(point=3, output=2, input="1:3", other_input=0)
     np.testing.assert_array_equal(part.values, result.input_hessian[:].values[3:4, 2:3, 1:3, :1])
     assert result.outer_product.eigenpairs(1).values[0] > 0
+    saliencies = brain_damage(result["outer_product_diagonal"], ran.network.w)
+    np.testing.assert_allclose(saliencies, result.outer_product.brain_damage(ran.network.w), rtol=1e-9)
 
 
 WRONG = {"outer_product": (7, 60), "weight_jacobian": (31, 1, 40), "input_hessian": (22, 2, 3, 1),
-         "block_diagonal": (7, 60), "outer_product_blocks": (130, 160)}  # fmt: skip
-"""An element of each; the last lies outside of all blocks, in a chunk that is there."""
+         "block_diagonal": (7, 60), "outer_product_blocks": (130, 160), "diagonal": (7,),
+         "outer_product_diagonal": (130,)}  # fmt: skip
+"""An element of each; that of outer_product_blocks lies outside of all blocks, in a chunk that is there."""
 
 
 def test_chunks_that_no_block_touches_are_not_there(ran: Ran) -> None:

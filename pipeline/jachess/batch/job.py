@@ -15,11 +15,11 @@ from jachess.batch.plain_yaml import read_yaml_file
 from jachess.errors import JobError
 
 QUANTITIES = ("outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product",
-              "block_diagonal", "outer_product_blocks")  # fmt: skip
+              "block_diagonal", "outer_product_blocks", "diagonal", "outer_product_diagonal")  # fmt: skip
 """All quantities, in the order in which they are computed."""
 SYMMETRIC = {"hessian", "outer_product", "block_diagonal", "outer_product_blocks"}
 """Those of which the upper triangle may be stored alone."""
-OF_THE_ERROR = {"gradient", *SYMMETRIC}
+OF_THE_ERROR = {"gradient", "diagonal", "outer_product_diagonal", *SYMMETRIC}
 """Those that are derivatives of the error function."""
 
 ADDITIVE = {"outputs", "jacobian", "weight_jacobian", "input_hessian", "gradient", "hessian", "outer_product"}

@@ -50,7 +50,7 @@ def agreement_of(context: Context) -> Finding:
         points,
         targets,
         jacobian="jacobian" in quantities,
-        hessian=bool({"gradient", "hessian"} & set(quantities)),
+        hessian=bool({"gradient", "hessian", "block_diagonal", "diagonal"} & set(quantities)),
     )
 
 

@@ -16,6 +16,8 @@ QUANTITIES = {
     "outer_product": "outer-product (Gauss-Newton) form of the Hessian",
     "block_diagonal": "blocks of the Hessian that belong to single weight tensors",
     "outer_product_blocks": "blocks of its outer-product form that belong to single weight tensors",
+    "diagonal": "diagonal of the Hessian",
+    "outer_product_diagonal": "diagonal of its outer-product form",
 }
 """What jobs compute; each is an option too."""
 

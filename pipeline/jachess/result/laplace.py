@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from jachess.errors import InputError
 from jachess.network.graph import Array
 from jachess.result.cholesky import Cholesky, factorise
+from jachess.result.labelled import LabelledArray
 from jachess.result.matrix import TiledMatrix
 
 
@@ -115,7 +116,7 @@ def laplace(
     return Laplace(weights(matrix, w), prior_precision, noise_precision, factor)
 
 
-def weights(matrix: TiledMatrix, w: ArrayLike) -> Array:
+def weights(matrix: LabelledArray, w: ArrayLike) -> Array:
     """The weight vector, checked.
 
     Raises
@@ -124,6 +125,6 @@ def weights(matrix: TiledMatrix, w: ArrayLike) -> Array:
         If it does not fit the matrix.
     """
     vector = np.asarray(w, np.float64)
-    if vector.shape != (len(matrix),):
-        raise InputError(f"w: wrong shape (wanted ({len(matrix)},); got {vector.shape}).")
+    if vector.shape != matrix.shape[:1]:
+        raise InputError(f"w: wrong shape (wanted ({matrix.shape[0]},); got {vector.shape}).")
     return vector

@@ -8,24 +8,29 @@ from numpy.typing import ArrayLike
 from jachess.errors import InputError
 from jachess.network.graph import Array
 from jachess.result.cholesky import Cholesky
+from jachess.result.labelled import LabelledArray
 from jachess.result.laplace import weights
 from jachess.result.matrix import TiledMatrix
 from jachess.result.norms import diagonal
 
 
-def brain_damage(matrix: TiledMatrix, w: ArrayLike) -> Array:
+def brain_damage(matrix: LabelledArray, w: ArrayLike) -> Array:
     """Saliencies (W,) of optimal brain damage, H_ii w_i² / 2 (Le Cun, Denker and Solla 1990).
 
     What E grows by if weight i is set to zero and all others stay, at a minimum of E with a diagonal Hessian.
 
     Parameters
     ----------
-    matrix : SymmetricMatrix
-        The Hessian, of which only the diagonal is read.
+    matrix : SymmetricMatrix, or its diagonal
+        The Hessian, of which only the diagonal is read: ``result.hessian`` or ``result["diagonal"]``.
     w : array (W,)
         The trained weights.
     """
-    return np.asarray(diagonal(matrix) * weights(matrix, w) ** 2 / 2)
+    vector = weights(matrix, w)
+    if isinstance(matrix, TiledMatrix):
+        return np.asarray(diagonal(matrix) * vector**2 / 2)
+    matrix.require()
+    return np.asarray(matrix[:].values * vector**2 / 2)
 
 
 def brain_surgeon(factor: Cholesky, w: ArrayLike) -> Array:

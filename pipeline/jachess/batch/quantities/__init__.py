@@ -3,6 +3,7 @@
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.block_diagonal import BLOCK_DIAGONAL, OUTER_PRODUCT_BLOCKS
+from jachess.batch.quantities.diagonal import DIAGONAL, OUTER_PRODUCT_DIAGONAL
 from jachess.batch.quantities.gradient import GRADIENT
 from jachess.batch.quantities.hessian import HESSIAN, OUTER_PRODUCT
 from jachess.batch.quantities.input_hessian import INPUT_HESSIAN
@@ -23,6 +24,8 @@ QUANTITIES: dict[str, Quantity] = {
         OUTER_PRODUCT,
         BLOCK_DIAGONAL,
         OUTER_PRODUCT_BLOCKS,
+        DIAGONAL,
+        OUTER_PRODUCT_DIAGONAL,
     )
 }
 
