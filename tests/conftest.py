@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from jachess.batch.job import Job, job_of
+from jachess.batch.job import Job, job_of, load_job
 from jachess.batch.run import run_job
 from jachess.network.graph import Array
 from tests.object_store import ObjectStore, object_store
@@ -78,6 +79,16 @@ def result(files: Files) -> Path:
     """A finished result that no test may change."""
     run_job(files.job())
     return files.folder / "result.zarr"
+
+
+@pytest.fixture(scope="session")
+def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the quick-start job has run; no test may change it."""
+    folder = tmp_path_factory.mktemp("quick-start")
+    workflows = Path(__file__).parent.parent / "workflows"
+    shutil.copytree(workflows, folder / "workflows", ignore=shutil.ignore_patterns("*.zarr*"))
+    run_job(load_job(folder / "workflows" / "digits" / "job.yaml", {"workers": 2}))
+    return folder
 
 
 @pytest.fixture(scope="session")

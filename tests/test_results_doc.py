@@ -5,26 +5,16 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
-import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from jachess.batch.job import load_job
-from jachess.batch.run import run_job
+import jachess
 from jachess.cli import main
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def quick_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the quick-start job has run."""
-    folder = tmp_path_factory.mktemp("quick-start")
-    shutil.copytree(ROOT / "workflows", folder / "workflows", ignore=shutil.ignore_patterns("*.zarr*"))
-    run_job(load_job(folder / "workflows" / "digits" / "job.yaml", {"workers": 2}))
-    return folder
 
 
 def test_commands_print_what_the_document_says(
@@ -39,6 +29,21 @@ def test_commands_print_what_the_document_says(
         assert program == "jachess"
         assert main(arguments) == 0
         assert capsysbinary.readouterr().out.decode() == printed
+
+
+def test_eigenvalues_of_k_classes_stand_apart(quick_start: Path) -> None:
+    """K − 1 of them, whose eigenvectors lie in the span of the gradients of the classes; others do not."""
+    result = jachess.open_result(quick_start / "workflows" / "digits" / "digits.zarr")
+    net, folder = result.network(), quick_start / "workflows" / "digits"
+    points, targets = np.load(folder / "points.npy"), np.load(folder / "targets.npy")
+    classes = [(points[targets == k], targets[targets == k]) for k in range(10)]
+    gradients = np.stack([jachess.gradient(net, *some, error="cross-entropy") for some in classes])
+    found = result.hessian.eigenpairs(20)
+    shares = ((np.linalg.qr(gradients.T)[0].T @ found.vectors) ** 2).sum(axis=0)
+    assert (shares[:9] > 0.75).all()
+    assert (shares[9:] < 0.15).all()
+    assert found.values[8] > 1.25 * found.values[9]
+    assert (found.values[10:-1] < 1.1 * found.values[11:]).all()  # the bulk has no gaps
 
 
 def test_python_prints_what_the_document_says(quick_start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
