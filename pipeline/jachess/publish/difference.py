@@ -19,7 +19,7 @@ from jachess.result.axes import Axis
 from jachess.result.labelled import LabelledArray, too_small
 from jachess.result.open import Result
 from jachess.result.sensitivity import Sensitivity
-from jachess.result.streams import map_in_order
+from jachess.result.streams import Passes, map_in_order
 
 _IN_FLIGHT = 8
 """Pieces' worth of memory that each thread may take: both as they are read, their difference, and squares."""
@@ -158,9 +158,13 @@ def _changes(old: LabelledArray, new: LabelledArray) -> list[Change]:
         reductions = ((stored**2, np.add), (change**2, np.add), (change, np.maximum))
         return [_reduced(values, old.axes, region, ufunc) for values, ufunc in reductions]
 
+    n_pieces = math.prod(-(-length // chunk) for length, chunk in zip(old.shape, old.source.chunks, strict=True))
+    passes = Passes(f"comparison of {old.source.name}", n_pieces)
     for square, moved, most in map_in_order(part, _regions(old), n_threads):
+        passes.advance()
         squares, changes = squares + square, changes + moved
         largest = np.maximum(largest, most)
+    passes.close()
     return [
         Change(
             old.source.name, layers, *(float(total[place]) for total in (np.sqrt(squares), np.sqrt(changes), largest))

@@ -7,7 +7,7 @@ solved for. Solving goes through the rows of U once forward, Uᵀ y = b, and onc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,24 +55,28 @@ class Cholesky:
 
     def solve(self, b: Array) -> Array:
         """(H + λI)⁻¹ b for a vector (W,) or the columns of an array (W, R)."""
-        return self.back(self.forward(b))
+        return self._swept(b, self._forward, self._back)
 
     def forward(self, b: Array) -> Array:
         """U⁻ᵀ b: its squared length is bᵀ (H + λI)⁻¹ b."""
-        y = self._copy(b)
-        self._forward(y)
-        return y.reshape(np.shape(b))
+        return self._swept(b, self._forward)
 
     def back(self, b: Array) -> Array:
         """U⁻¹ b: of independent standard normal numbers b it makes a sample of covariance (H + λI)⁻¹."""
-        x = self._copy(b)
-        self._back(x)
+        return self._swept(b, self._back)
+
+    def _swept(self, b: Array, *sweeps: Callable[[Array, Passes], None]) -> Array:
+        x, passes = self._copy(b), Passes("solution", len(list(self._rows())), len(sweeps))
+        for sweep in sweeps:
+            sweep(x, passes)
+        passes.close()
         return x.reshape(np.shape(b))
 
     @on_all_cores
-    def _forward(self, y: Array) -> None:
+    def _forward(self, y: Array, passes: Passes) -> None:
         first = int(np.flatnonzero(y.any(axis=1))[0]) if y.any() else len(y)
         for span, columns in self._rows():
+            passes.advance()
             if span.stop <= first:
                 continue
             y[span] = solve_triangular(self._read(span, span), y[span], trans="T", check_finite=False)
@@ -83,8 +87,9 @@ class Cholesky:
             list(map_in_order(subtract, columns, self.matrix.n_threads))
 
     @on_all_cores
-    def _back(self, x: Array) -> None:
+    def _back(self, x: Array, passes: Passes) -> None:
         for span, columns in reversed(list(self._rows())):
+            passes.advance()
 
             def product(part: slice, span: slice = span) -> Array:
                 return np.asarray(self._read(span, part) @ x[part])
@@ -97,9 +102,9 @@ class Cholesky:
         """(H + λI)⁻¹ in a scratch store of its own, for all that can be asked of a stored matrix."""
         size, (edge, width) = len(self.matrix), self._widths("the inverse")
         target = scratch_matrix(size, edge, f"inverse of {self.matrix.source.name}", self.scratch)
-        for columns, unit in self._units(width, "the inverse"):
-            self._forward(unit)
-            self._back(unit)
+        for columns, unit, passes in self._units(width, 2, "the inverse"):
+            self._forward(unit, passes)
+            self._back(unit, passes)
             unit[columns] = (unit[columns] + unit[columns].T) / 2
             target.array[: columns.stop, columns] = unit[: columns.stop]
         return replace(self.matrix, source=replace(target, symmetric=True), require=_complete)
@@ -107,23 +112,22 @@ class Cholesky:
     def inverse_diagonal(self) -> Array:
         """The diagonal (W,) of (H + λI)⁻¹: squared lengths of the columns of U⁻ᵀ."""
         found, (_, width) = np.zeros(len(self.matrix)), self._widths("the inverse's diagonal")
-        for columns, unit in self._units(width, "the inverse's diagonal"):
-            self._forward(unit)
+        for columns, unit, passes in self._units(width, 1, "the inverse's diagonal"):
+            self._forward(unit, passes)
             found[columns] = np.einsum("ij,ij->j", unit, unit)
         return found
 
     def _widths(self, what: str) -> tuple[int, int]:
         return fitting(self.matrix, self.factor.chunks[0], 2 * 8 * len(self.matrix), self.kept.held, what)
 
-    def _units(self, width: int, what: str) -> Iterator[tuple[slice, Array]]:
-        """Columns of the identity matrix, as many at once as may be held."""
+    def _units(self, width: int, n_sweeps: int, what: str) -> Iterator[tuple[slice, Array, Passes]]:
+        """Columns of the identity matrix, as many at once as may be held, for so many sweeps over the rows of U."""
         spans = _spans(len(self.matrix), width)
-        passes = Passes(what, len(spans))
+        passes = Passes(what, len(list(self._rows())), n_sweeps * len(spans))
         for columns in spans:
             unit = np.zeros((len(self.matrix), columns.stop - columns.start))
             unit[columns] = np.eye(columns.stop - columns.start)
-            yield columns, unit
-            passes.advance()
+            yield columns, unit, passes
         passes.close()
 
     def _copy(self, b: Array) -> Array:
@@ -191,14 +195,15 @@ def factorise(matrix: TiledMatrix, *, damping: float = 0.0, scratch: str | Path 
     target = scratch_matrix(size, edge, f"Cholesky factor of {matrix.source.name}", scratch)
     panels = _spans(size, height)
     n_updates = sum((rows.start // edge) * len(_spans(size, edge, rows.start)) for rows in panels)
-    passes, log_determinant = Passes("Cholesky factor", n_updates + len(panels)), 0.0
+    # what is left of a panel when the earlier rows are gone counts as if it were updated by its own
+    n_updates += sum(-(-(rows.stop - rows.start) // edge) * len(_spans(size, edge, rows.start)) for rows in panels)
+    passes, log_determinant = Passes("Cholesky factor", n_updates), 0.0
     for rows in panels:
         panel = matrix.source.read((rows, slice(rows.start, size))).astype(np.float64, copy=False)
         corner = panel[:, : len(panel)]
         corner[np.diag_indices(len(panel))] += damping
         _subtract_earlier(target, panel, rows, passes)
-        log_determinant += _finish(target, panel, rows, damping)
-        passes.advance()
+        log_determinant += _finish(target, panel, rows, damping, passes)
     passes.close()
     kept = Kept(matrix.room(0, "a Cholesky factor") // 2)
     return Cholesky(matrix, damping, target, log_determinant, scratch, kept)
@@ -218,7 +223,7 @@ def _subtract_earlier(target: Source, panel: Array, rows: slice, passes: Passes)
             passes.advance()
 
 
-def _finish(target: Source, panel: Array, rows: slice, damping: float) -> float:
+def _finish(target: Source, panel: Array, rows: slice, damping: float, passes: Passes) -> float:
     """Factorise a panel's corner, solve for the rest, and write it; the corner's part of the log-determinant."""
     size, edge, height = target.shape[0], target.chunks[0], rows.stop - rows.start
     try:
@@ -236,5 +241,6 @@ def _finish(target: Source, panel: Array, rows: slice, damping: float) -> float:
             panel[:, inside] = solve_triangular(corner, panel[:, inside], trans="T", check_finite=False)
         target.array[rows, columns] = panel[:, inside]
 
-    list(map_in_order(solve, _spans(size, edge, rows.start), n_cores()))
+    for _ in map_in_order(solve, _spans(size, edge, rows.start), n_cores()):
+        passes.advance(-(-height // edge))
     return 2 * float(np.log(np.diag(corner)).sum())

@@ -43,6 +43,10 @@ class StoredOperator(LinearOperator):
         self.fits = self._kept.room >= n_tiles * matrix.edge**2 * matrix.dtype.itemsize
         self.passes = Passes(name, n_tiles, n_passes=0)
 
+    def release(self) -> None:
+        """Give up the tiles that are kept, before something else needs the memory."""
+        self._kept = Kept(self._kept.room + self._kept.held)
+
     def _matmat(self, vectors: Array) -> Array:
         self.n_products += 1
         return products(self.matrix, np.asarray(vectors, np.float64), self._kept, self.passes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ BEGIN = 100
 """Steps of Lanczos that tell about where the smallest eigenvalue is."""
 MARGINS = (0.1, 0.5, 2.5, 12.5)
 """How much further down it may be than Lanczos finds, in turn."""
+QUICK = 1500
+"""Rows of a matrix whose full spectrum takes no longer than a second or two."""
 FEW = 100
 """Rows of a matrix that is too small for iterations."""
 GUARDS = 4
@@ -148,6 +151,7 @@ def _inverse(
     """The smallest eigenvalues λ of H are the largest, 1/(λ + σ), of (H + σI)⁻¹ for σ just above −λ."""
     ritz = lanczos(operator, random.standard_normal((operator.shape[0], 1)), min(BEGIN, operator.shape[0]))[0]
     low, scale = float(ritz.min()), float(np.abs(ritz).max())
+    operator.release()
     for margin in MARGINS:
         try:
             factor = factorise(operator.matrix, damping=max(0.0, -low) + margin * max(abs(low), 1e-6 * scale))
@@ -174,4 +178,6 @@ def eigenvalues(matrix: TiledMatrix) -> Array:
     dense = np.empty((size, size), order="F")
     for tile, values in matrix.map_tiles(lambda tile, values: values):
         dense[tile.rows, tile.columns] = values
+    if size > QUICK:
+        print(f"all {size:,} eigenvalues: by LAPACK, which does not say how far it is", file=sys.stderr, flush=True)
     return np.asarray(scipy.linalg.eigh(dense, lower=False, eigvals_only=True, overwrite_a=True, check_finite=False))

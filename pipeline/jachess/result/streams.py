@@ -43,6 +43,8 @@ class Passes:
         Pieces of one pass.
     n_passes : int
         How many there will be; 0 if that is not known.
+    unit : str
+        What passes are called where that is not known.
     """
 
     name: str
@@ -51,10 +53,11 @@ class Passes:
     done: int = 0
     started: float = field(default_factory=time.monotonic)
     shown: float = 0.0
+    unit: str = "passes"
 
-    def advance(self) -> None:
-        """Count a piece, and say so if it is time."""
-        self.done += 1
+    def advance(self, pieces: int = 1) -> None:
+        """Count pieces that are done, and say so if it is time."""
+        self.done += pieces
         now, terminal = time.monotonic(), sys.stderr.isatty()
         if now - self.started > PATIENCE and now - self.shown > (0.2 if terminal else _QUIET):
             self.shown = now
@@ -64,7 +67,7 @@ class Passes:
         """How far it is."""
         elapsed, passes = time.monotonic() - self.started, self.done / max(self.n_pieces, 1)
         if not self.n_passes:
-            return f"{self.name}: {passes:.1f} passes, {elapsed:.0f} s    "
+            return f"{self.name}: {passes:.1f} {self.unit}, {elapsed:.0f} s    "
         share = passes / self.n_passes
         return f"{self.name}: {share:.0%}, {elapsed * (1 - share) / max(share, 1e-9):.0f} s left    "
 

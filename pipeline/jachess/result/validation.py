@@ -24,6 +24,7 @@ from jachess.checks.verdict import Around, Finding, Neighbour, Verdict
 from jachess.errors import StoreError
 from jachess.network.graph import Array
 from jachess.result.open import Result
+from jachess.result.streams import Passes
 
 BESIDE = 2
 """Elements that are shown at either side of one that is wrong."""
@@ -76,7 +77,10 @@ def validate(
     else:
         source = residuals_here(context, store)
     with source as residuals:
-        findings = {name: _finding(context, store, name, residuals(name)) for name in checks_of(store.plan)}
+        checks = checks_of(store.plan)
+        passes = Passes("validation", sum(record.n_blocks(store.plan) for record, _ in checks.values()))
+        findings = {name: _finding(context, store, name, residuals(name), passes) for name in checks}
+        passes.close()
     return Verdict({**findings, "agreement": agreement_of(context)})
 
 
@@ -128,13 +132,15 @@ def _check_labels(store: Store, prepared: Prepared) -> None:
             )
 
 
-def _finding(context: Context, store: Store, name: str, residuals: Iterator[Array]) -> Finding:
+def _finding(context: Context, store: Store, name: str, residuals: Iterator[Array], passes: Passes) -> Finding:
     record, check = checks_of(store.plan)[name]
-    pieces = (
-        (tuple(span.start for span in check.rows(store.plan, block)), residual)
-        for block, residual in enumerate(residuals)
-    )
-    return judge_rows(store.plan, check, pieces, partial(_around, context, store, record, check))
+
+    def pieces() -> Iterator[tuple[Row, Array]]:
+        for block, residual in enumerate(residuals):
+            passes.advance()
+            yield tuple(span.start for span in check.rows(store.plan, block)), residual
+
+    return judge_rows(store.plan, check, pieces(), partial(_around, context, store, record, check))
 
 
 def _around(context: Context, store: Store, record: Quantity, check: Quantity | FurtherCheck, row: Row) -> Around:

@@ -18,6 +18,7 @@ from scipy.linalg import cho_factor, cho_solve
 from jachess.backprop.parallel import on_all_cores
 from jachess.errors import InputError
 from jachess.network.graph import Array
+from jachess.result.streams import Passes
 
 
 @on_all_cores
@@ -45,6 +46,7 @@ def woodbury_inverse(rows: Iterable[Array], *, damping: float, memory: int = 2**
     if not damping > 0:
         raise InputError(f"damping: the inverse begins as I/λ (wanted more than 0; got {damping}).")
     inverse: Array | None = None
+    passes = Passes("Woodbury inverse", 1, n_passes=0, unit="blocks of vectors")
     for given in rows:
         block = np.asarray(given, np.float64)
         if inverse is None:
@@ -53,6 +55,8 @@ def woodbury_inverse(rows: Iterable[Array], *, damping: float, memory: int = 2**
         inner = block @ through
         inner[np.diag_indices(len(inner))] += 1
         inverse -= through @ cho_solve(cho_factor(inner), through.T)
+        passes.advance()
+    passes.close()
     if inverse is None:
         raise InputError("rows: there are no vectors.")
     return (inverse + inverse.T) / 2
