@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 import jachess
+from jachess.batch.job import QUANTITIES, job_of
+from jachess.batch.run import run_job
 from jachess.cli import main
 from jachess.errors import InputError
 from jachess.result import report as report_module
@@ -28,6 +30,9 @@ from jachess.result.plots.style import as_image, image_shape
 HEADINGS = ["Checks", "The Hessian in numbers", "Sensitivity of outputs to inputs", "Rows of Jacobians",
             "Singular values", "Leading directions", "Hessian by weight tensors", "Pairs of weight tensors",
             "Spectrum of the Hessian"]  # fmt: skip
+
+
+MORE = [name for name in QUANTITIES if name not in ("outputs", "jacobian", "gradient", "hessian")]
 
 
 class Tags(HTMLParser):
@@ -92,6 +97,26 @@ def test_the_page_needs_matplotlib_and_a_folder(
     assert main(["report", str(wide / "both.zarr"), "-o", str(tmp_path / "page.html")]) == 2
     assert "pip install 'jachess[report]'" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_each_quantity_has_its_place(wide: Path, tmp_path: Path) -> None:
+    """All that a job computes is drawn, or the page says how to see it."""
+    files = {name: str(wide / f"{name}.npy") for name in ("points", "targets")}
+    run_job(job_of({**files, "network": str(wide / "model.onnx"), "error": "cross-entropy", "workers": 1,
+                    "compute": MORE, "out": str(tmp_path / "out.zarr")}))  # fmt: skip
+    page = report(jachess.open_result(tmp_path / "out.zarr"))
+    assert re.findall(r"<h2>(.*?)</h2>", page) == [
+        "Checks",
+        "Sensitivity of outputs to weights",
+        *(
+            heading
+            for form in ("Outer-product form", "Blocks of the Hessian", "Blocks of the outer-product form")
+            for heading in (f"{form}, by weight tensors", f"{form}: spectrum")
+        ),
+        "Diagonal of the Hessian",
+        "Diagonal of the outer-product form",
+    ]
+    assert "input_hessian: ask for parts" in page
 
 
 PLOTS: dict[str, Callable[[Stored], object]] = {

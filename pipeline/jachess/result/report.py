@@ -6,21 +6,30 @@ import base64
 import html
 import io
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
 from jachess.batch.planning import disk_bytes, size
 from jachess.errors import InputError
+from jachess.result.labelled import LabelledArray
 from jachess.result.open import Result
 from jachess.result.page import HEAD, TAIL
+from jachess.result.plots.diagonal import plot_diagonal
 from jachess.result.plots.hessian import plot_pair_norms, plot_picture, plot_spectrum
 from jachess.result.plots.jacobian import plot_directions, plot_rows, plot_sensitivity, plot_singular_values
 from jachess.result.plots.style import figure, image_shape
+from jachess.result.symmetric import SymmetricMatrix
 
 LARGEST = 2_000_000
 """Bytes that the page may have."""
 RESOLUTIONS = (110, 80, 60, 45)
 """Dots an inch, in turn, until the page is small enough."""
+
+_FORMS = {"outer_product": "Outer-product form", "block_diagonal": "Blocks of the Hessian",
+          "outer_product_blocks": "Blocks of the outer-product form"}  # fmt: skip
+_DIAGONALS = {"diagonal": "Diagonal of the Hessian", "outer_product_diagonal": "Diagonal of the outer-product form"}
+_NOT_DRAWN = ("input_hessian",)
 
 Section = tuple[str, str, Callable[[], Any]]
 """Heading, caption, and what draws the figure."""
@@ -49,8 +58,38 @@ def report(result: Result) -> str:
 def _sections(result: Result, complete: Collection[str]) -> Iterator[Section]:
     if "jacobian" in complete:
         yield from _of_jacobian(result)
+    if "weight_jacobian" in complete:
+        yield (
+            "Sensitivity of outputs to weights",
+            "Root mean square of ∂y/∂w over all points; where weights are many, each column is the largest of some.",
+            lambda: plot_sensitivity(result.weight_jacobian),
+        )
     if "hessian" in complete:
         yield from _of_hessian(result)
+    for name, heading in _FORMS.items():
+        if name in complete:
+            yield from _of_form(result[name], heading)
+    for name, heading in _DIAGONALS.items():
+        if name in complete:
+            yield (
+                heading,
+                "By weight tensors, on an axis that is linear about zero and logarithmic further out.",
+                partial(plot_diagonal, result[name]),
+            )
+
+
+def _of_form(matrix: LabelledArray, heading: str) -> Iterator[Section]:
+    assert isinstance(matrix, SymmetricMatrix)
+    yield (
+        f"{heading}, by weight tensors",
+        "Each pixel is the largest magnitude of the elements that it stands for; white is exactly zero.",
+        lambda: plot_picture(matrix),
+    )
+    yield (
+        f"{heading}: spectrum",
+        "Left: the density of its eigenvalues. Right: the largest ones.",
+        lambda: plot_spectrum(matrix),
+    )
 
 
 def _of_jacobian(result: Result) -> Iterator[Section]:
@@ -132,6 +171,7 @@ def _summary(result: Result, complete: Collection[str]) -> str:
         ("versions", ", ".join(f"{name} {version}" for name, version in attributes.get("versions", {}).items())),
     ]
     waiting = [f"{n}: {d:,} of {t:,} blocks" for n, (d, t) in result.progress().items() if n not in complete]
+    waiting += [f"{n}: ask for parts of it with jachess query" for n in _NOT_DRAWN if n in complete]
     facts += [("not shown", "; ".join(waiting))] if waiting else []
     page += _table([], facts)
     if verdict is not None:

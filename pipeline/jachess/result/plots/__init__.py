@@ -1,5 +1,6 @@
 """Plots of a result, as functions for notebooks: each returns a matplotlib Figure. They need the extra ``report``."""
 
+from jachess.result.plots.diagonal import plot_diagonal
 from jachess.result.plots.hessian import plot_pair_norms, plot_picture, plot_spectrum
 from jachess.result.plots.jacobian import (
     plot_directions,
@@ -9,6 +10,7 @@ from jachess.result.plots.jacobian import (
 )
 
 __all__ = [
+    "plot_diagonal",
     "plot_directions",
     "plot_pair_norms",
     "plot_picture",

@@ -26,9 +26,12 @@ MOST_VALUES = 40
 
 
 def plot_sensitivity(jacobian: Jacobian) -> Any:
-    """The root-mean-square derivative of each output with respect to each input: a heat map, or an image an output."""
-    found = jacobian.sensitivity().root_mean_square
-    size = image_shape(jacobian.axes[2].shape)
+    """The root-mean-square derivative of each output with respect to each input: a heat map, or an image an output.
+
+    Of the derivatives with respect to the weights it is a heat map.
+    """
+    found, weights = jacobian.sensitivity().root_mean_square, jacobian.axes[2].of_weights
+    size = None if weights else image_shape(jacobian.axes[2].shape)
     if size is not None:
         return _images(found, size)
     n_outputs, n_inputs = found.shape
@@ -37,8 +40,8 @@ def plot_sensitivity(jacobian: Jacobian) -> Any:
     axes = page.subplots()
     extent = (-0.5, n_inputs - 0.5, n_outputs - 0.5, -0.5)
     drawn = axes.imshow(shown, cmap=MAGNITUDE, aspect="auto", interpolation="nearest", extent=extent, vmin=0)
-    page.colorbar(drawn, ax=axes, label="root mean square of ∂y/∂x")
-    axes.set_xlabel("input")
+    page.colorbar(drawn, ax=axes, label=f"root mean square of ∂y/∂{'w' if weights else 'x'}")
+    axes.set_xlabel("weight" if weights else "input")
     axes.set_ylabel("output")
     _whole_ticks(axes)
     return page
