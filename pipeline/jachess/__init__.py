@@ -13,7 +13,7 @@ from jachess.backprop.interface import (
 from jachess.checks.interface import check_hessian, check_jacobian
 from jachess.errors import IncompleteError, InputError, JachessError
 from jachess.jobs import dask_jacobian, open_result, plan, run
-from jachess.network.onnx import read_network
+from jachess.network.sources import from_layers, from_sklearn, read_network, save_network
 
 __version__ = version("jachess")
 
@@ -24,6 +24,8 @@ __all__ = [
     "check_hessian",
     "check_jacobian",
     "dask_jacobian",
+    "from_layers",
+    "from_sklearn",
     "gradient",
     "hessian",
     "hessian_vector_product",
@@ -33,5 +35,6 @@ __all__ = [
     "plan",
     "read_network",
     "run",
+    "save_network",
     "weight_jacobian",
 ]

@@ -23,7 +23,7 @@ from jachess.errors import InputError, JobError
 from jachess.network.graph import Network
 from jachess.network.head import Head, error_head
 from jachess.network.layers import labels
-from jachess.network.onnx import read_network
+from jachess.network.sources import read_network
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jachess.batch.store import Store
 from jachess.checks.verdict import Verdict
 from jachess.errors import IncompleteError, NetworkError, StoreError
 from jachess.network.graph import Network
-from jachess.network.onnx import read_network
+from jachess.network.sources import read_network
 from jachess.result.axes import Axis
 from jachess.result.jacobian import Jacobian
 from jachess.result.labelled import LabelledArray

@@ -1,5 +1,5 @@
 """From nodes and tensors, wherever they come from, to a network."""
 
-from jachess.network.assembly.assemble import Parts, assemble
+from jachess.network.assembly.assemble import Choice, Parts, assemble
 
-__all__ = ["Parts", "assemble"]
+__all__ = ["Choice", "Parts", "assemble"]

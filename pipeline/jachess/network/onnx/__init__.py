@@ -1,5 +1,5 @@
-"""Networks from ONNX files."""
+"""Networks from ONNX models."""
 
-from jachess.network.onnx.read import read_network
+from jachess.network.onnx.read import parts_of, read_onnx
 
-__all__ = ["read_network"]
+__all__ = ["parts_of", "read_onnx"]
