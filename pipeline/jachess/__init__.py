@@ -13,7 +13,7 @@ from jachess.backprop.interface import (
 from jachess.checks.interface import check_hessian, check_jacobian
 from jachess.errors import IncompleteError, InputError, JachessError
 from jachess.jobs import dask_jacobian, open_result, plan, run
-from jachess.network.sources import from_layers, from_sklearn, read_network, save_network
+from jachess.network.sources import from_layers, from_sklearn, from_torch, read_network, save_network
 
 __version__ = version("jachess")
 
@@ -26,6 +26,7 @@ __all__ = [
     "dask_jacobian",
     "from_layers",
     "from_sklearn",
+    "from_torch",
     "gradient",
     "hessian",
     "hessian_vector_product",

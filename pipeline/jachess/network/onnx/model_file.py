@@ -35,7 +35,17 @@ def load_model(path: Path) -> tuple[Any, list[str]]:
     NetworkError
         If there is no such file, or it is not an ONNX model that can be read.
     """
-    model = _parse(path)
+    return prepared(_parse(path), path)
+
+
+def prepared(model: Any, path: Path) -> tuple[Any, list[str]]:
+    """A model that is parsed already, brought to such an opset.
+
+    Raises
+    ------
+    NetworkError
+        If it cannot be read.
+    """
     try:
         check_text(model)
     except NetworkError as error:

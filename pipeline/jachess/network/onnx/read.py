@@ -12,7 +12,7 @@ from jachess.network.assembly import Choice, Parts, assemble
 from jachess.network.graph import Network
 from jachess.network.onnx.graph_nodes import needed_nodes, read_node
 from jachess.network.onnx.inputs_outputs import read_inputs, read_outputs
-from jachess.network.onnx.model_file import load_model
+from jachess.network.onnx.model_file import load_model, prepared
 from jachess.network.onnx.sequences import sequences_as_slices
 from jachess.network.onnx.tensors import read_tensors
 from jachess.network.operations.composites.branches import used
@@ -27,19 +27,25 @@ def read_onnx(path: Path, weights: Choice, input: str | None, output: str | None
         If the file is missing, damaged, hostile, or holds something that cannot be differentiated.
     """
     model, notes = load_model(path)
-    parts = parts_of(model, path.parent, input, output, notes)
+    parts = _parts(model, path.parent, input, output, notes)
     _second_opinion(model, path)
     return assemble(parts, weights)
 
 
-def parts_of(model: Any, folder: Path, input: str | None, output: str | None, notes: list[str]) -> Parts:
-    """Nodes and tensors of a model whose external data, if it has any, lie in this folder.
+def parts_of_model(model: Any, input: str | None) -> Parts:
+    """Nodes and tensors of a model in memory, which an exporter has made there.
 
     Raises
     ------
     NetworkError
         If the model holds something that cannot be read.
     """
+    model, notes = prepared(model, Path("model"))
+    return _parts(model, Path(), input, None, notes)
+
+
+def _parts(model: Any, folder: Path, input: str | None, output: str | None, notes: list[str]) -> Parts:
+    """Nodes and tensors; data outside the model, if it has any, lie in this folder."""
     graph = sequences_as_slices(model.graph, folder)
     outputs = read_outputs(graph, output)
     nodes = [read_node(proto, folder) for proto in needed_nodes(graph, outputs)]

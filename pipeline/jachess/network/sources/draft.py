@@ -81,12 +81,24 @@ class Draft:
         NetworkError
             If the graph gets too large.
         """
+        return self.outputs(operation, *inputs, n_outputs=1, name=name, **more)[0]
+
+    def outputs(
+        self, operation: str, *inputs: str | Array | float | Sequence[int], n_outputs: int, name: str = "", **more: Any
+    ) -> list[str]:
+        """The outputs of an operation that has several.
+
+        Raises
+        ------
+        NetworkError
+            If the graph gets too large.
+        """
         names = tuple(value if isinstance(value, str) else self.constant(value) for value in inputs)
-        output = self._fresh(name or operation.lower())
-        self._nodes.append(Node(operation, names, (output,), more, name or output))
+        made = tuple(self._fresh(name or operation.lower()) for _ in range(n_outputs))
+        self._nodes.append(Node(operation, names, made, more, made[0]))
         if len(self._nodes) > MOST_NODES:
             raise NetworkError(f"the graph is too large (wanted at most {MOST_NODES} operations).")
-        return output
+        return list(made)
 
     def network(
         self,

@@ -11,6 +11,7 @@ from jachess.network.assembly import Choice
 from jachess.network.graph import Array, Network
 from jachess.network.onnx import read_onnx
 from jachess.network.sources.described import read_safetensors
+from jachess.network.sources.keras import read_keras
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Form:
 
 
 ONNX = Form(".onnx", read_onnx)
-FORMS = {form.suffix: form for form in (ONNX, Form(".safetensors", read_safetensors))}
+FORMS = {form.suffix: form for form in (ONNX, Form(".keras", read_keras), Form(".safetensors", read_safetensors))}
 
 
 def read_network(
