@@ -284,6 +284,27 @@ CASES = [
 
 COMPOSED = [
     *[Case("Hardmax", (normal(2, 3, 4),), {"axis": axis}) for axis in (1, -1)],
+    Case("LinearRegressor", (normal(4, 3),), {"coefficients": (0.5, 1.0, -2.0), "intercepts": (0.25,)}),
+    Case(
+        "LinearRegressor",
+        (normal(4, 3),),
+        {"coefficients": (0.5, 1.0, -2.0, 1.5, 0.0, 1.0), "intercepts": (0.25, 0.5), "targets": 2},
+    ),
+    *[
+        Case(
+            "LinearClassifier",
+            (normal(4, 3),),
+            {
+                "coefficients": values,
+                "intercepts": (0.25, 0.5)[: len(values) // 3],
+                "classlabels_ints": (3, 5),
+                "post_transform": how,
+            },
+            2,
+        )
+        for values in ((0.5, 1.0, -2.0), (0.5, 1.0, -2.0, 1.5, 0.0, 1.0))
+        for how in ("NONE", "LOGISTIC", "SOFTMAX")
+    ],
     Case("ArrayFeatureExtractor", (normal(3, 4), ints(2, 0))),
     *[
         Case(

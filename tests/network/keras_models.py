@@ -1,6 +1,6 @@
 """Write keras_models.zip: models saved by Keras, with derivatives by PyTorch; `python -m tests.network.keras_models`.
 
-Needs keras, torch and h5py: with JAX, Keras computes in float32. The full Hessians are compared here; kept are their products with some random vectors.
+Needs keras, torch and h5py. The full Hessians are compared here; kept are their products with some random vectors.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         return ops.Sequential([Input((5, 2)), L.Conv1D(2, 2, padding="causal"), L.LSTM(2, return_sequences=True),
                                L.GRU(2, return_sequences=True), L.Dense(2, "tanh"),
                                L.GRU(2, reset_after=False, return_sequences=True), L.Softmax(),
-                               L.SimpleRNN(3, go_backwards=True), L.RepeatVector(2), L.Flatten(), L.Dense(2)])  # fmt: skip
+                               L.SimpleRNN(3, go_backwards=True), L.RepeatVector(2), L.Flatten(),
+                               L.Dense(2)])  # fmt: skip
 
     def embedding() -> Any:
         x, number = Input((3,), name="x"), Input((2,), dtype="int32", name="numbers")
@@ -82,7 +83,9 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         keras.config.set_dtype_policy("float64")
         return model
 
-    return {made.__name__: made for made in (plain, activations, piecewise, graph, images, sequences, embedding, single)}
+    return {
+        made.__name__: made for made in (plain, activations, piecewise, graph, images, sequences, embedding, single)
+    }
 
 
 def points_of(model: Any) -> list[np.ndarray[Any, Any]]:
@@ -93,7 +96,7 @@ def points_of(model: Any) -> list[np.ndarray[Any, Any]]:
 
 
 def reference(model: Any, points: Sequence[Any]) -> dict[str, Any]:
-    """Outputs, Jacobian with respect to the first input, gradient and Hessian of half the sum of squares, by PyTorch."""
+    """Outputs, Jacobian of the first input, gradient and Hessian of half the sum of squares, by PyTorch."""
     import torch
 
     weights = [v.value.detach().double() for v in model.trainable_variables]
@@ -130,7 +133,9 @@ def main() -> int:
     """Write the archive; 1 if a full Hessian disagrees."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
+    from keras.src.backend.common import dtypes
 
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"  # or Keras multiplies in float32 whatever its weights are
     keras.config.set_floatx("float64")
     keras.config.set_dtype_policy("float64")
     wrong = 0

@@ -215,6 +215,21 @@ def test_a_stacked_regressor_is_unstacked(tmp_path: Path) -> None:
     assert any("left out" in note for note in net.notes)
 
 
+def test_coefficients_in_attributes_are_weights(tmp_path: Path) -> None:
+    flat = {"coefficients": NUMBERS["B"].ravel()[:12].tolist(), "intercepts": NUMBERS["b"].tolist()}
+    linear = helper.make_node("LinearClassifier", ["x"], ["label", "y"], name="model", domain="ai.onnx.ml",
+                              post_transform="SOFTMAX", classlabels_ints=[0, 1, 2], **flat)  # fmt: skip
+    net = read_network(saved(model([linear]), tmp_path))
+    assert [(w.name, w.shape) for w in net.weights] == [("model.coefficients", (3, 4)), ("model.intercepts", (3,))]
+    same = [helper.make_node("Gemm", ["x", "C", "b"], ["h"], transB=1), helper.make_node("Softmax", ["h"], ["y"])]
+    plain = read_network(saved(model(same, {"C": np.array(flat["coefficients"], np.float32).reshape(3, 4)}), tmp_path))
+    classes = np.arange(len(POINTS)) % 3
+    ours = hessian(net, POINTS, classes, error="cross-entropy")
+    theirs = hessian(plain, POINTS, classes, error="cross-entropy")
+    order = np.r_[3:15, 0:3]  # in the other file the biases come first
+    np.testing.assert_allclose(ours, theirs[np.ix_(order, order)], rtol=1e-12)
+
+
 def test_a_second_input_is_constant_for_each_point(tmp_path: Path) -> None:
     nodes = [*HIDDEN, helper.make_node("Mul", ["z", "u"], ["zu"]),
              helper.make_node("Gemm", ["zu", "B", "b"], ["y"], transB=1)]  # fmt: skip

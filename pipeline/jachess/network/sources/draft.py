@@ -60,7 +60,8 @@ class Draft:
         if self.tensors[name].dtype.kind != "f":
             raise NetworkError(f"parameter '{name}': wanted floating numbers (got {self.tensors[name].dtype}).")
         if shape is not None and (
-            len(found) != len(shape) or any(wanted not in (None, size) for wanted, size in zip(shape, found, strict=True))
+            len(found) != len(shape)
+            or any(wanted not in (None, size) for wanted, size in zip(shape, found, strict=True))
         ):
             raise NetworkError(f"parameter '{name}': its shape does not fit (wanted {_shape(shape)}; got {found}).")
         self.used.add(name)

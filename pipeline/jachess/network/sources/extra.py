@@ -19,4 +19,6 @@ def needs(package: str, extra: str, where: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise NetworkError(f"{where}: needs {package.partition('.')[0]}. Install it: pip install 'jachess[{extra}]'.") from error
+        raise NetworkError(
+            f"{where}: needs {package.partition('.')[0]}. Install it: pip install 'jachess[{extra}]'."
+        ) from error

@@ -48,8 +48,8 @@ def read_network(
     path : path
         The file; of any other suffix, it is read as ONNX.
     weights : "auto", list of str, or predicate(name, array)
-        Which floating tensors of the file are weights. By default those that the file says are; ONNX does not say, there
-        those that enter where weights usually stand.
+        Which floating tensors of the file are weights. By default those that the file says are; ONNX does not say:
+        there, those that enter where weights usually stand.
     input : str, optional
         The input to differentiate with respect to; the first floating one by default.
     output : str, optional

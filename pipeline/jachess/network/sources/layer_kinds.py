@@ -28,7 +28,9 @@ def taken_apart(layer: Any) -> Layer:
     if isinstance(layer, str):
         return layer, [], {}
     if not isinstance(layer, list | tuple) or not layer or not isinstance(layer[0], str):
-        raise NetworkError(f"layers: wanted the name of a layer, or a list that begins with it (got {str(layer)[:60]}).")
+        raise NetworkError(
+            f"layers: wanted the name of a layer, or a list that begins with it (got {str(layer)[:60]})."
+        )
     kind, *names = layer
     options = names.pop() if names and isinstance(names[-1], dict) else {}
     return kind, names, dict(options)

@@ -97,7 +97,9 @@ def read_layers(
     if unknown:
         raise NetworkError(f"a list of layers: unknown key '{checked_name(unknown[0])}'.")
     shape = listed(about, "input_shape") if "input_shape" in about else None
-    return network_of_layers(listed(about, "layers"), tensors, member(about, "kernels", str), shape, weights, input, output)
+    return network_of_layers(
+        listed(about, "layers"), tensors, member(about, "kernels", str), shape, weights, input, output
+    )
 
 
 def _input_shape(layers: Any, parameters: Mapping[str, Any], kernels: str) -> tuple[int, ...]:

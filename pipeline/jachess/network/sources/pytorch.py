@@ -11,7 +11,7 @@ from typing import Any
 
 from jachess.errors import NetworkError, words
 from jachess.network.assembly import Choice, Parts, assemble
-from jachess.network.graph import Network, Node
+from jachess.network.graph import Network
 from jachess.network.onnx import parts_of_model
 from jachess.network.sources.extra import needs
 
@@ -118,11 +118,7 @@ def _with_own_names(parts: Parts, aliases: Mapping[str, str]) -> Parts:
     """Tensors under the first of their names, parameters first, in PyTorch's order."""
     tensors = {aliases.get(name, name): array for name, array in parts.tensors.items()}
     order = [*(name for name in dict.fromkeys(aliases.values()) if name in tensors), *tensors]
-    nodes = [
-        replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs)) for node in parts.nodes
-    ]
+    nodes = [replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs)) for node in parts.nodes]
     unused = sorted(set(aliases.values()) - set(tensors))
     notes = [f"no weights, because the outputs do not depend on them: {', '.join(unused)}"] if unused else []
-    return replace(
-        parts, nodes=nodes, tensors={name: tensors[name] for name in order}, notes=[*parts.notes, *notes]
-    )
+    return replace(parts, nodes=nodes, tensors={name: tensors[name] for name in order}, notes=[*parts.notes, *notes])

@@ -147,7 +147,9 @@ def _value(node: Node, key: str, value: Any, default: Any) -> Any:
         made = tuple(value)
     elif isinstance(value, dict):
         made = _array(value)
-    kinds = (int, float) if isinstance(default, float) else bool | int if isinstance(default, bool | int) else type(default)
+    kinds = (
+        (int, float) if isinstance(default, float) else bool | int if isinstance(default, bool | int) else type(default)
+    )
     fits = isinstance(made, kinds) if default is not None else isinstance(made, int | float | str | tuple | np.ndarray)
     plain = all(isinstance(item, int | float | str) for item in (made if isinstance(made, tuple) else ()))
     if value is not None and not (fits and plain):

@@ -111,6 +111,8 @@ class Composite:
     write : Graph -> names of the values that are its outputs, as many as it wants
     static : tuple of int
         Inputs on whose values the graph depends: the same for all points.
+    parameters : attributes -> arrays by name, or None
+        Attributes that are weights: the reader makes them tensors, and these the inputs behind the first.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Composite:
     domain: str = ""
     moves: bool = False
     linear: bool = False
+    parameters: Callable[[Mapping[str, Any]], Mapping[str, Array]] | None = None
 
     def nodes(self, node: Node, call: Call) -> list[Node]:
         """The graph in place of a node."""

@@ -91,8 +91,13 @@ def _padding(n: int) -> LayerKind:
         use.only("data_format", "channels_last")
         given = use.config.get("padding")
         pairs = [given] if n == 1 else given
-        fits = isinstance(pairs, list) and len(pairs) == n and all(
-            isinstance(pair, list) and len(pair) == 2 and all(type(p) is int and p >= 0 for p in pair) for pair in pairs
+        fits = (
+            isinstance(pairs, list)
+            and len(pairs) == n
+            and all(
+                isinstance(pair, list) and len(pair) == 2 and all(type(p) is int and p >= 0 for p in pair)
+                for pair in pairs
+            )
         )
         if not fits or not isinstance(pairs, list):
             raise NetworkError(f"'padding' is not {n} pairs of whole numbers (got {str(given)[:40]})")

@@ -54,7 +54,9 @@ class Layer:
             yield self
 
 
-def read_layer(given: Any, place: tuple[str, ...] = (), prefix: tuple[str, ...] = (), trainable: bool = True, depth: int = 0) -> Layer:
+def read_layer(
+    given: Any, place: tuple[str, ...] = (), prefix: tuple[str, ...] = (), trainable: bool = True, depth: int = 0
+) -> Layer:
     """A layer, and those in it, as the configuration has them.
 
     Raises

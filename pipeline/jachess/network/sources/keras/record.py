@@ -103,7 +103,9 @@ class Use:
         """Refuse a setting that is none of these; the first is its default."""
         found = self.config.get(key, allowed[0])
         if found not in allowed:
-            raise NetworkError(f"'{key}' is not supported (wanted {' or '.join(map(repr, allowed))}; got {str(found)[:40]})")
+            raise NetworkError(
+                f"'{key}' is not supported (wanted {' or '.join(map(repr, allowed))}; got {str(found)[:40]})"
+            )
 
 
 Names = Callable[[Mapping[str, Any]], Sequence[str]]

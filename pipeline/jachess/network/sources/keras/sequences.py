@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from jachess.errors import NetworkError
@@ -35,7 +37,9 @@ def _recurrence(keras: str, operation: str, order: tuple[int, ...]) -> LayerKind
         kernels = [_gates(use, use.weight(name), order) for name in ("kernel", "recurrent_kernel")]
         inner, gate = _function(use, "activation"), _function(use, "recurrent_activation") if n_gates > 1 else ""
         functions = {1: (inner,), 3: (gate, inner), 4: (gate, inner, inner)}[n_gates]
-        more = {"linear_before_reset": int(use.config.get("reset_after") is True)} if n_gates == 3 else {}
+        more: dict[str, Any] = (
+            {"linear_before_reset": int(use.config.get("reset_after") is True)} if n_gates == 3 else {}
+        )
         made = use.draft.outputs(
             operation, use.value, *kernels, *_bias(use, order, units), n_outputs=2, hidden_size=units, layout=1,
             direction="reverse" if backwards else "forward", activations=functions, **more,
