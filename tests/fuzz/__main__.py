@@ -45,7 +45,7 @@ class TooLong(BaseException):
 def main() -> int:
     """Fuzz, and say what was found; 1 if anything was."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
-    parser.add_argument("target", choices=["jobs", "networks", "points", "stores"])
+    parser.add_argument("target", choices=["jobs", "networks", "points", "sources", "stores"])
     parser.add_argument("--examples", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop after so long, whatever is left")
     parser.add_argument("--seed", type=int, default=0)

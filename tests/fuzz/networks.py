@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 import jachess
+from jachess.network.graph import Network
 from jachess.network.operations import COMPOSITES, TABLE
 from tests.fuzz.mutations import NUMBERS, TEXTS, mutated
 from tests.network.calls import CASES, COMPOSED, LEFT_OUT, Case
@@ -198,7 +199,11 @@ def read(folder: Path, data: bytes) -> None:
     (folder / "model.onnx").write_bytes(data)
     (folder / "w.data").write_bytes(numpy_helper.to_array(onnx.load_model_from_string(SEEDS[0]).graph.initializer[0]))
     (folder / "link").symlink_to("w.data")
-    network = jachess.read_network(folder / "model.onnx")
+    derived(jachess.read_network(folder / "model.onnx"))
+
+
+def derived(network: Network) -> None:
+    """Derivatives at three points, if the network is small."""
     width = sum(int(np.prod(i.shape)) for i in network.inputs)
     if max(width, network.n_outputs, network.n_weights) > 300:
         return

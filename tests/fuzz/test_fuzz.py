@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = {"jobs": 200, "networks": 60, "points": 100, "stores": 10}
+EXAMPLES = {"jobs": 200, "networks": 60, "points": 100, "sources": 60, "stores": 10}
 TIMES = 40
 ROOT = Path(__file__).parents[2]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import jachess
 from jachess.errors import NetworkError
 from jachess.network.graph import Network
 from tests import networks
+from tests.conftest import Files
 from tests.network.test_onnx import GOOD, POINTS, model, saved
 
 safetensors = pytest.importorskip("safetensors.numpy")
@@ -52,6 +54,13 @@ def test_weights_and_input_may_be_chosen_anew(tmp_path: Path) -> None:
     ):
         with pytest.raises(NetworkError, match=message):
             jachess.read_network(tmp_path / "saved.safetensors", **keys)
+
+
+def test_a_job_takes_a_saved_network(files: Files, tmp_path: Path) -> None:
+    network = jachess.read_network(files.folder / "model.onnx")
+    jachess.save_network(network, tmp_path / "model.safetensors")
+    plan = jachess.plan(files.job(network=str(tmp_path / "model.safetensors")))
+    assert plan.fingerprints["network"] == jachess.plan(files.job()).fingerprints["network"]
 
 
 def graph_with(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
@@ -122,3 +131,12 @@ def test_only_safetensors_are_written(tmp_path: Path) -> None:
         jachess.save_network(network, tmp_path / "network.onnx")
     with pytest.raises(NetworkError, match="cannot be written"):
         jachess.save_network(network, tmp_path / "absent" / "network.safetensors")
+
+
+@pytest.mark.parametrize(("suffix", "package"), [(".safetensors", "safetensors"), (".keras", "h5py")])
+def test_a_missing_package_is_asked_for(
+    suffix: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(NetworkError, match=rf"network{suffix}: needs {package}. Install it: pip install 'jachess\["):
+        jachess.read_network(tmp_path / f"network{suffix}")

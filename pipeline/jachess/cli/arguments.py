@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("job", nargs="?", metavar="JOB.yaml", help="the job file; options replace its keys")
-    command.add_argument("--network", metavar="MODEL", help="the trained network, an ONNX file")
+    command.add_argument("--network", metavar="MODEL", help="the trained network: .onnx, .keras or .safetensors")
     command.add_argument("--points", metavar="FILE", help="the points: .npy, .npz, .csv, .parquet, Zarr; path or URL")
     command.add_argument("--targets", metavar="FILE", help="the targets, one row a point")
     for name, what in QUANTITIES.items():

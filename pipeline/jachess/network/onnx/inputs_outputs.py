@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jachess.errors import NetworkError
+from jachess.network.assembly.choice import choose_input
 from jachess.network.graph import Input
 from jachess.network.operations.axes import bounded
 
@@ -28,12 +29,7 @@ def read_inputs(graph: Any, wanted: str | None) -> tuple[tuple[Input, ...], str]
     """
     initialisers = {tensor.name for tensor in graph.initializer}
     inputs = tuple(_input(value) for value in graph.input if value.name not in initialisers)
-    floats = [i.name for i in inputs if i.dtype == "float64"]
-    if not floats:
-        raise NetworkError("the network has no floating input to differentiate with respect to.")
-    if wanted is not None and wanted not in floats:
-        raise NetworkError(f"input: '{wanted}' is no floating input of the network (wanted {', '.join(floats)}).")
-    return inputs, wanted or floats[0]
+    return inputs, choose_input(inputs, wanted)
 
 
 def _input(value: Any) -> Input:

@@ -9,11 +9,10 @@ import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.assembly import Choice, Parts, assemble
+from jachess.network.assembly.choice import choose_input, choose_outputs
 from jachess.network.graph import Array, Input, Network, Node
-from jachess.network.sources.choice import choose_input, choose_outputs
+from jachess.network.operations.composites.composite import MOST_NODES
 from jachess.network.sources.tensors import as_tensors
-
-MOST_NODES = 20_000
 
 
 class Draft:

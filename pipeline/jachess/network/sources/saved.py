@@ -13,10 +13,11 @@ import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.assembly import Choice, Parts, assemble
+from jachess.network.assembly.choice import choose_input, choose_outputs
 from jachess.network.graph import Array, Input, Network, Node
 from jachess.network.operations import TABLE
 from jachess.network.operations.axes import bounded
-from jachess.network.sources.choice import choose_input, choose_outputs
+from jachess.network.operations.composites.composite import MOST_NODES
 from jachess.network.sources.safetensors_file import write_safetensors
 from jachess.network.sources.tensors import as_tensor, as_tensors
 from jachess.network.sources.written import checked_name, entry, listed, member
@@ -24,7 +25,6 @@ from jachess.network.weight_vector import unpack
 
 VERSION = 1
 _DTYPES = ("float64", "int32", "int64", "bool", "uint8", "int8")
-MOST_NODES = 20_000
 
 
 def save_network(network: Network, path: str | Path) -> None:

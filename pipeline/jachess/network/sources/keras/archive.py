@@ -24,6 +24,9 @@ from jachess.network.sources.written import LONGEST, parsed
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
 _LIMITS = {_CONFIG: LONGEST, _WEIGHTS: 2 * LARGEST_TOGETHER}
 
+_BROKEN = (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What h5py raises when a file is damaged."""
+
 
 def opened(path: Path) -> tuple[dict[str, Any], Any]:
     """The configuration, and the root of the variables.
@@ -45,7 +48,7 @@ def opened(path: Path) -> tuple[dict[str, Any], Any]:
         raise NetworkError(f"{path}: this is no .keras file ({words(error)}).") from error
     try:
         root = h5py.File(io.BytesIO(variables), "r")
-    except (OSError, ValueError, RuntimeError) as error:
+    except _BROKEN as error:
         raise NetworkError(f"{path}: its variables are no HDF5 ({words(error)[:200]}).") from error
     return parsed(config, _CONFIG), root
 
@@ -76,7 +79,7 @@ def variables(root: Any, place: Sequence[str], names: Sequence[str]) -> dict[str
         if len(group) != len(names):
             raise NetworkError(f"variables '{where}': wanted {', '.join(names) or 'none'} (got {len(group)}).")
         return {name: _plain(_followed(group, [str(i)]), where) for i, name in enumerate(names)}
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+    except _BROKEN as error:
         if isinstance(error, NetworkError):
             raise
         raise NetworkError(f"variables '{where}': cannot be read ({words(error)[:200]}).") from error
