@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import tempfile
 import zipfile
@@ -66,8 +67,9 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
 
     def sequences() -> Any:
         return ops.Sequential([Input((5, 2)), L.Conv1D(2, 2, padding="causal"), L.LSTM(2, return_sequences=True),
-                               L.GRU(2, return_sequences=True), L.Dense(2, "tanh"),
+                               L.Bidirectional(L.GRU(2, return_sequences=True)), L.Dense(2, "tanh"),
                                L.GRU(2, reset_after=False, return_sequences=True), L.Softmax(),
+                               L.Bidirectional(L.LSTM(2, return_sequences=True, name="cells"), merge_mode="ave"),
                                L.SimpleRNN(3, go_backwards=True), L.RepeatVector(2), L.Flatten(),
                                L.Dense(2)])  # fmt: skip
 
@@ -157,8 +159,11 @@ def main() -> int:
             print(f"{name}: W = {net.n_weights}, Hessian {difference:.0e}, {path.stat().st_size} bytes")
             vectors = random.normal(size=(net.n_weights, N_VECTORS))
             kept = io.BytesIO()
-            names = np.array([weight.name for weight in net.weights])
-            np.savez_compressed(kept, names=names, vectors=vectors, products=hessian @ vectors, **found,
+            names = [
+                re.sub("[a-z_]+_cell/", "", v.path).removeprefix(f"{model.name}/") for v in model.trainable_variables
+            ]
+            wrong += names != [weight.name for weight in net.weights]
+            np.savez_compressed(kept, names=np.array(names), vectors=vectors, products=hessian @ vectors, **found,
                                 **{f"points{i}": x for i, x in enumerate(points)})  # fmt: skip
             archive.writestr(f"{name}.npz", kept.getvalue())
             archive.write(path, path.name)

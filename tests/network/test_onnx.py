@@ -219,7 +219,9 @@ def test_coefficients_in_attributes_are_weights(tmp_path: Path) -> None:
     flat = {"coefficients": NUMBERS["B"].ravel()[:12].tolist(), "intercepts": NUMBERS["b"].tolist()}
     linear = helper.make_node("LinearClassifier", ["x"], ["label", "y"], name="model", domain="ai.onnx.ml",
                               post_transform="SOFTMAX", classlabels_ints=[0, 1, 2], **flat)  # fmt: skip
-    net = read_network(saved(model([linear]), tmp_path))
+    linear.output[1] = "p"
+    again = helper.make_node("Normalizer", ["p"], ["y"], domain="ai.onnx.ml", norm="L1")  # as skl2onnx has it
+    net = read_network(saved(model([linear, again]), tmp_path))
     assert [(w.name, w.shape) for w in net.weights] == [("model.coefficients", (3, 4)), ("model.intercepts", (3,))]
     same = [helper.make_node("Gemm", ["x", "C", "b"], ["h"], transB=1), helper.make_node("Softmax", ["h"], ["y"])]
     plain = read_network(saved(model(same, {"C": np.array(flat["coefficients"], np.float32).reshape(3, 4)}), tmp_path))

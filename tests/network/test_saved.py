@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,8 @@ def test_only_safetensors_are_written(tmp_path: Path) -> None:
     network = networks.CASES[0].network
     with pytest.raises(NetworkError, match=r"ends in .safetensors"):
         jachess.save_network(network, tmp_path / "network.onnx")
+    with pytest.raises(NetworkError, match="a tensor of the name '__metadata__'"):
+        jachess.save_network(replace(network, constants={"__metadata__": np.ones(1)}), tmp_path / "n.safetensors")
     with pytest.raises(NetworkError, match="cannot be written"):
         jachess.save_network(network, tmp_path / "absent" / "network.safetensors")
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import onnx
 
 from jachess.errors import NetworkError
-from jachess.network.graph import Array, Node
+from jachess.network.graph import Node
 from jachess.network.onnx.tensors import read_tensor, read_tensors
 from jachess.network.onnx.text import decoded
 from jachess.network.operations import COMPOSITES, TABLE
-from jachess.network.operations.composites.branches import Branch, used
+from jachess.network.operations.composites.branches import Branch
 
 _UNDERSTOOD_ELSEWHERE = {"Dropout": ("ratio",), "CastLike": (), "Cast": ()}
 _ADVICE = {
@@ -100,34 +99,6 @@ def read_node(proto: Any, folder: Path) -> Node:
 def describe(proto: Any) -> str:
     """How a node is named in messages."""
     return f"node '{proto.name or (proto.output[0] if proto.output else '?')}' ({proto.op_type})"
-
-
-def with_parameters(
-    nodes: Sequence[Node], tensors: dict[str, Array], outputs: Collection[str]
-) -> tuple[list[Node], dict[str, Array]]:
-    """Nodes with weights in their attributes, as scikit-learn's linear models have them, read tensors instead.
-
-    Of their outputs those are left that are used: labels of classes mostly are not.
-
-    Raises
-    ------
-    NetworkError
-        If what the attributes hold does not fit together.
-    """
-    found, more, read = list(nodes), dict(tensors), {*outputs}.union(*map(used, nodes))
-    for place, node in enumerate(nodes):
-        record = COMPOSITES.get(node.operation)
-        if record is not None and record.parameters is not None:
-            try:
-                given = record.parameters({**record.attributes, **node.attributes})
-            except NetworkError as error:
-                raise NetworkError(f"{node}: {error}.") from error
-            named = {f"{node.name or node.outputs[-1]}.{key}": array for key, array in given.items()}
-            if more.keys().isdisjoint(named):
-                left = tuple(name if name in read else "" for name in node.outputs)
-                found[place] = replace(node, inputs=(node.inputs[0], *named), outputs=left)
-                more |= named
-    return found, more
 
 
 def _value(proto: Any, attribute: Any, folder: Path) -> Any:

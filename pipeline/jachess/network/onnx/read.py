@@ -10,8 +10,9 @@ import onnx
 from jachess.errors import NetworkError, words
 from jachess.network.assembly import Choice, Parts, assemble
 from jachess.network.graph import Network
-from jachess.network.onnx.graph_nodes import needed_nodes, read_node, with_parameters
+from jachess.network.onnx.graph_nodes import needed_nodes, read_node
 from jachess.network.onnx.inputs_outputs import read_inputs, read_outputs
+from jachess.network.onnx.linear_models import with_parameters, without_renormalising
 from jachess.network.onnx.model_file import load_model, prepared
 from jachess.network.onnx.sequences import sequences_as_slices
 from jachess.network.onnx.tensors import read_tensors
@@ -48,7 +49,7 @@ def _parts(model: Any, folder: Path, input: str | None, output: str | None, note
     """Nodes and tensors; data outside the model, if it has any, lie in this folder."""
     graph = sequences_as_slices(model.graph, folder)
     outputs = read_outputs(graph, output)
-    nodes = [read_node(proto, folder) for proto in needed_nodes(graph, outputs)]
+    nodes = without_renormalising([read_node(proto, folder) for proto in needed_nodes(graph, outputs)])
     inputs, differentiated = read_inputs(graph, input)
     needed = {name for node in nodes for name in used(node)}
     nodes, tensors = with_parameters(nodes, read_tensors(graph, folder, {*needed, *outputs}), outputs)

@@ -54,6 +54,8 @@ def write_safetensors(path: Path, tensors: Mapping[str, Array], graph: Mapping[s
         If that cannot be done.
     """
     library = needs("safetensors.numpy", "safetensors", str(path))
+    if "__metadata__" in tensors:
+        raise NetworkError(f"{path}: safetensors cannot hold a tensor of the name '__metadata__'.")
     plain = {name: np.array(array, order="C") for name, array in tensors.items()}
     try:
         library.save_file(plain, path, {KEY: json.dumps(graph)})

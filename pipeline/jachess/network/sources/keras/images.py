@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jachess.errors import NetworkError
 from jachess.network.sources.keras.layers import with_bias
-from jachess.network.sources.keras.record import LayerKind, Use
+from jachess.network.sources.keras.record import LayerKind, Use, variables
 
 
 def _first(use: Use, value: str, n: int) -> str:
@@ -22,7 +22,7 @@ def _convolution(n: int) -> LayerKind:
         kernel = use.apply("Transpose", use.weight("kernel"), perm=(n + 1, n, *range(n)))
         return use.activated(_slid(use, use.value, kernel, n, "bias", use.whole("groups", 1)))
 
-    return LayerKind(f"Conv{n}D", write, with_bias("kernel"))
+    return LayerKind(f"Conv{n}D", write, variables(with_bias("kernel")))
 
 
 def _slid(use: Use, value: str, kernel: str, n: int, bias: str, groups: int) -> str:
@@ -52,7 +52,7 @@ def _depthwise(n: int) -> LayerKind:
         kernel, channels = _depthwise_kernel(use, "kernel", n)
         return use.activated(_slid(use, use.value, kernel, n, "bias", channels))
 
-    return LayerKind(f"DepthwiseConv{n}D", write, with_bias("kernel"))
+    return LayerKind(f"DepthwiseConv{n}D", write, variables(with_bias("kernel")))
 
 
 def _separable(n: int) -> LayerKind:
@@ -63,7 +63,7 @@ def _separable(n: int) -> LayerKind:
         bias = [use.weight("bias")] if use.has("bias") else []
         return use.activated(_last(use, use.apply("Conv", _first(use, value, n), point, *bias), n))
 
-    return LayerKind(f"SeparableConv{n}D", write, with_bias("depthwise_kernel", "pointwise_kernel"))
+    return LayerKind(f"SeparableConv{n}D", write, variables(with_bias("depthwise_kernel", "pointwise_kernel")))
 
 
 def _pooling(keras: str, operation: str, n: int) -> LayerKind:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from jachess.errors import NetworkError
-from jachess.network.sources.keras.record import LayerKind, Use
+from jachess.network.sources.keras.record import LayerKind, Names, Use, variables
 
 
-def with_bias(*names: str) -> Any:
+def with_bias(*names: str) -> Names:
     """Names of variables, and a bias unless the settings say none."""
     return lambda config: (*names, "bias") if config.get("use_bias", True) else names
 
@@ -136,27 +136,23 @@ def _same(use: Use) -> str:
     return use.value
 
 
-def _named(*names: str) -> Any:
-    return lambda config: names
-
-
 def _statistical(config: Mapping[str, Any]) -> Sequence[str]:
     return (*_scale_and_centre(config), "moving_mean", "moving_variance")
 
 
 PLAIN = (
-    LayerKind("Dense", _dense, with_bias("kernel")),
+    LayerKind("Dense", _dense, variables(with_bias("kernel"))),
     LayerKind("Activation", lambda use: use.activated(use.value)),
     LayerKind("ReLU", _relu),
     LayerKind("LeakyReLU", lambda use: use.apply("LeakyRelu", use.value, alpha=use.number("negative_slope", 0.3))),
     LayerKind("ELU", lambda use: use.apply("Elu", use.value, alpha=use.number("alpha", 1.0))),
-    LayerKind("PReLU", _prelu, _named("alpha")),
+    LayerKind("PReLU", _prelu, variables(lambda config: ("alpha",))),
     LayerKind("Softmax", lambda use: use.apply("Softmax", use.value, axis=use.whole("axis", -1))),
-    LayerKind("BatchNormalization", _batch_norm, _statistical),
-    LayerKind("LayerNormalization", _layer_norm, _scale_and_centre),
-    LayerKind("Normalization", _normalisation, _statistics),
+    LayerKind("BatchNormalization", _batch_norm, variables(_statistical)),
+    LayerKind("LayerNormalization", _layer_norm, variables(_scale_and_centre)),
+    LayerKind("Normalization", _normalisation, variables(_statistics)),
     LayerKind("Rescaling", _rescaling),
-    LayerKind("Embedding", _embedding, _named("embeddings")),
+    LayerKind("Embedding", _embedding, variables(lambda config: ("embeddings",))),
     LayerKind("Flatten", lambda use: use.apply("Flatten", use.value, axis=1)),
     LayerKind("Reshape", _reshape),
     LayerKind("Permute", _permute),

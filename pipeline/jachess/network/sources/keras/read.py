@@ -28,9 +28,9 @@ def read_keras(path: Path, weights: Choice, input: str | None, output: str | Non
             raise NetworkError(f"{model}: is no model (wanted {' or '.join(MODELS)}).")
         tensors: dict[str, Array] = {}
         for layer in model.walk():
-            kind = LAYERS[layer.kind]
-            found = variables(root, (*layer.place, *kind.place), kind.variables(layer.config))
-            tensors |= {f"{layer.name}/{variable}": array for variable, array in found.items()}
+            for place, names in LAYERS[layer.kind].variables(layer.config).items():
+                found = variables(root, (*layer.place, *place), names)
+                tensors |= {f"{layer.name}/{name}": array for name, array in found.items()}
     inputs = inputs_of(model)
     draft = Draft(tensors, inputs)
     return draft.network(called(draft, model, [i.name for i in inputs]), weights, input, output)

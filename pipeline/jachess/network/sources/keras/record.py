@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jachess.errors import NetworkError
@@ -45,6 +45,10 @@ class Use:
         if len(self.inputs) != 1:
             raise NetworkError(f"wanted one input (got {len(self.inputs)})")
         return self.inputs[0]
+
+    def part(self, config: Mapping[str, Any], name: str) -> Use:
+        """The same call of a layer in this one."""
+        return replace(self, config=config, prefix=f"{self.prefix}{name}/")
 
     def has(self, variable: str) -> bool:
         """Whether the layer has such a variable."""
@@ -109,11 +113,17 @@ class Use:
 
 
 Names = Callable[[Mapping[str, Any]], Sequence[str]]
+Places = Callable[[Mapping[str, Any]], Mapping[tuple[str, ...], Sequence[str]]]
 
 
-def no_variables(config: Mapping[str, Any]) -> Sequence[str]:
+def no_variables(config: Mapping[str, Any]) -> Mapping[tuple[str, ...], Sequence[str]]:
     """Of a layer that has none."""
-    return ()
+    return {(): ()}
+
+
+def variables(names: Names, *place: str) -> Places:
+    """All at one place within the layer's group."""
+    return lambda config: {place: names(config)}
 
 
 @dataclass(frozen=True)
@@ -125,11 +135,9 @@ class LayerKind:
     name : str
         Keras' name of the class.
     write : Use -> value
-    variables : settings -> names of the variables, in the file's order
-    places : where they lie within the layer's group
+    variables : settings -> by their place within the layer's group, names of the variables in the file's order
     """
 
     name: str
     write: Callable[[Use], str]
-    variables: Names = no_variables
-    place: tuple[str, ...] = ()
+    variables: Places = no_variables
