@@ -152,6 +152,7 @@ BAD: dict[str, tuple[tuple[str, Change], str]] = {
     "outputs that are none": (config_with(lambda c: c["config"].update(output_layers=["x", 0, 0]), "graph"),
                               "'x' is never made"),
     "channels first": (settings_with(1, "images", data_format="channels_first"), "'data_format' is not supported"),
+    "another number of axes": (layer_with(4, "sequences", build_config={}), "it multiplies matrices"),
     "strides that are none": (settings_with(1, "images", strides=["a", 2]), "'strides' is not 2 whole numbers"),
     "variables missing": (variables_with(lambda file: file.pop("layers/dense")), "'layers/dense.*missing"),
     "a link to another file": (replaced(linked), "a link to elsewhere"),

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import align, bounded, unbroadcast
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
@@ -45,6 +46,8 @@ def _gemm_operands(call: Call) -> tuple[Array, Array]:
     a, b = call.inputs[0], call.inputs[1]
     assert a is not None
     assert b is not None
+    if (a.ndim, b.ndim) != (2, 2):
+        raise NetworkError(f"it multiplies matrices (got shapes {a.shape} and {b.shape})")
     return (a.T if call.attributes["transA"] else a), (b.T if call.attributes["transB"] else b)
 
 
