@@ -5,7 +5,6 @@ Needs keras, torch and h5py. The full Hessians are compared here; kept are their
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import sys
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 
 import jachess
+from tests.network.kept import packed
 
 ARCHIVE = Path(__file__).with_suffix(".zip")
-N_POINTS, N_VECTORS = 4, 2
+N_POINTS = 4
 STEP = 1e-5
 ACTIVATIONS = ("relu", "relu6", "leaky_relu", "elu", "celu", "selu", "sigmoid", "tanh",
                "softplus", "softsign", "silu", "gelu", "mish", "exponential", "softmax", "log_softmax",
@@ -151,21 +151,17 @@ def main() -> int:
             model.save(path)
             points = points_of(model)
             found = {key: np.asarray(value) for key, value in reference(model, points).items()}
-            hessian, net = found.pop("hessian"), jachess.read_network(path)
+            hessian, net = found["hessian"], jachess.read_network(path)
             given = points if len(points) > 1 else points[0]
             ours = jachess.hessian(net, given, found["targets"], error="sum-of-squares")
             difference = np.abs(ours - hessian).max() / np.abs(hessian).max()
             wrong += not difference < (1e-6 if name in ("single", "piecewise") else 1e-10)
             print(f"{name}: W = {net.n_weights}, Hessian {difference:.0e}, {path.stat().st_size} bytes")
-            vectors = random.normal(size=(net.n_weights, N_VECTORS))
-            kept = io.BytesIO()
             names = [
                 re.sub("[a-z_]+_cell/", "", v.path).removeprefix(f"{model.name}/") for v in model.trainable_variables
             ]
             wrong += names != [weight.name for weight in net.weights]
-            np.savez_compressed(kept, names=np.array(names), vectors=vectors, products=hessian @ vectors, **found,
-                                **{f"points{i}": x for i, x in enumerate(points)})  # fmt: skip
-            archive.writestr(f"{name}.npz", kept.getvalue())
+            archive.writestr(f"{name}.npz", packed(names, points, found))
             archive.write(path, path.name)
     return bool(wrong)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import jachess
-from jachess.backprop.propagation import outputs
 from jachess.errors import NetworkError
+from tests.network import kept
 
 h5py = pytest.importorskip("h5py")
 ARCHIVE = Path(__file__).with_name("keras_models.zip")
@@ -24,25 +24,13 @@ ACCURACY = {"single": 1e-6, "piecewise": 1e-7}
 
 
 def extracted(name: str, folder: Path) -> Path:
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        return Path(archive.extract(name, folder))
+    return kept.extracted(ARCHIVE, name, folder)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_derivatives_are_those_of_keras(name: str, tmp_path: Path) -> None:
     net = jachess.read_network(extracted(f"{name}.keras", tmp_path))
-    with np.load(extracted(f"{name}.npz", tmp_path)) as kept:
-        points = [kept[key] for key in sorted(kept) if key.startswith("points")]
-        given: Any = points if len(points) > 1 else points[0]
-        at = {"targets": kept["targets"], "error": "sum-of-squares"}
-        assert [weight.name for weight in net.weights] == kept["names"].tolist()
-        for found, wanted in (
-            (outputs(net, tuple(points)), kept["outputs"]),
-            (jachess.jacobian(net, given), kept["jacobian"]),
-            (jachess.gradient(net, given, **at), kept["gradient"]),
-            (jachess.hessian(net, given, **at) @ kept["vectors"], kept["products"]),
-        ):
-            assert np.abs(found - wanted).max() <= ACCURACY.get(name, 1e-11) * np.abs(wanted).max()
+    kept.same_derivatives(net, extracted(f"{name}.npz", tmp_path), ACCURACY.get(name, 1e-11))
 
 
 def test_names_are_those_of_layers_and_a_frozen_one_is_constant(tmp_path: Path) -> None:

@@ -76,37 +76,50 @@ def made(name: str, dtype: Any = torch.float64) -> Any:
     return CASES[name]().to(dtype)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
-@pytest.mark.parametrize("name", CASES)
-def test_derivatives_and_names_are_those_of_pytorch(name: str, dtype: Any) -> None:
-    module = made(name, dtype)
-    net = jachess.from_torch(module, torch.from_numpy(POINTS))
-    wanted = {n: p for n, p in module.named_parameters() if not n.startswith("idle")}
-    assert [(w.name, w.shape) for w in net.weights] == [(n, tuple(p.shape)) for n, p in wanted.items()]
-    np.testing.assert_array_equal(net.w, np.concatenate([p.detach().numpy().ravel() for p in wanted.values()]))
-    wide, x = copy.deepcopy(module).double().eval(), torch.from_numpy(POINTS)
+def parameters(module: Any) -> dict[str, Any]:
+    """Those that feed the outputs, by their first names."""
+    return {name: p for name, p in module.named_parameters() if not name.startswith("idle")}
+
+
+def reference(module: Any) -> dict[str, Any]:
+    """Outputs, Jacobian, gradient and Hessian of half the sum of squares, by PyTorch in float64."""
+    wide, x, wanted = copy.deepcopy(module).double().eval(), torch.from_numpy(POINTS), parameters(module)
     sizes = [p.numel() for p in wanted.values()]
 
     def f(w: Any, x: Any) -> Any:
         parts = zip(wanted.items(), torch.split(w, sizes), strict=True)
         return torch.func.functional_call(wide, {n: part.view(p.shape) for (n, p), part in parts}, x)
 
-    w = torch.from_numpy(net.w.copy())
+    w = torch.cat([p.detach().double().ravel() for p in wanted.values()])
     y = f(w, x).detach()
     targets = torch.rand(y.shape, dtype=torch.float64)
-    at = {"targets": targets.numpy(), "error": "sum-of-squares"}
 
     def error(w: Any) -> Any:
         return 0.5 * ((f(w, x) - targets) ** 2).sum()
 
     rows = torch.autograd.functional.jacobian(lambda x: f(w, x).sum(0), x)
-    for found, expected in (
-        (outputs(net, (POINTS,)), y),
-        (jachess.jacobian(net, POINTS), rows.movedim(0, 1)),
-        (jachess.gradient(net, POINTS, **at), torch.autograd.functional.jacobian(error, w)),
-        (jachess.hessian(net, POINTS, **at), torch.autograd.functional.hessian(error, w)),
+    return {"outputs": y, "targets": targets, "jacobian": rows.movedim(0, 1),
+            "gradient": torch.autograd.functional.jacobian(error, w),
+            "hessian": torch.autograd.functional.hessian(error, w)}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["float64", "float32"])
+@pytest.mark.parametrize("name", CASES)
+def test_derivatives_and_names_are_those_of_pytorch(name: str, dtype: Any) -> None:
+    module = made(name, dtype)
+    net = jachess.from_torch(module, torch.from_numpy(POINTS))
+    wanted = parameters(module)
+    assert [(w.name, w.shape) for w in net.weights] == [(n, tuple(p.shape)) for n, p in wanted.items()]
+    np.testing.assert_array_equal(net.w, np.concatenate([p.detach().numpy().ravel() for p in wanted.values()]))
+    expected = reference(module)
+    at = {"targets": expected["targets"].numpy(), "error": "sum-of-squares"}
+    for found, wanted_values in (
+        (outputs(net, (POINTS,)), expected["outputs"]),
+        (jachess.jacobian(net, POINTS), expected["jacobian"]),
+        (jachess.gradient(net, POINTS, **at), expected["gradient"]),
+        (jachess.hessian(net, POINTS, **at), expected["hessian"]),
     ):
-        np.testing.assert_allclose(found, expected.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found, wanted_values.numpy(), rtol=1e-10, atol=1e-12)
 
 
 def test_the_module_is_left_as_it_is() -> None:

@@ -51,12 +51,32 @@ def from_torch(module: Any, example: Any, *, weights: Choice = "auto", input: st
     aliases = {name: names[id(p)] for name, p in module.named_parameters(remove_duplicate=False)}
     points = _points(torch, module, example if isinstance(example, tuple | list) else (example,), where)
     try:
-        parts = _with_own_names(parts_of_model(_exported(torch, module, points, where), input), aliases)
-        auto = isinstance(weights, str) and weights == "auto"
-        return assemble(parts, [name for name in names.values() if name in parts.tensors] if auto else weights)
+        return network_of_export(_exported(torch, module, points, where), aliases, weights, input)
     except NetworkError as error:
         message = str(error)
         raise NetworkError(message if message.startswith(where) else f"{where}: {message}") from error
+
+
+def network_of_export(
+    model: Any, aliases: Mapping[str, str], weights: Choice = "auto", input: str | None = None
+) -> Network:
+    """The network of an exported model.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    aliases : mapping
+        Every name of every parameter, and the first name of that parameter.
+
+    Raises
+    ------
+    NetworkError
+        As `from_torch` does.
+    """
+    parts = _with_own_names(parts_of_model(model, input), aliases)
+    auto = isinstance(weights, str) and weights == "auto"
+    own = [name for name in dict.fromkeys(aliases.values()) if name in parts.tensors]
+    return assemble(parts, own if auto else weights)
 
 
 def _points(torch: Any, module: Any, example: Any, where: str) -> tuple[Any, ...]:
