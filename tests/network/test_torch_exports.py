@@ -1,4 +1,4 @@
-"""What PyTorch has exported (torch_models.py), read where it is not installed: names, ties and derivatives are its own."""
+"""What PyTorch has exported (torch_models.py), read without it: names, ties and derivatives are its own."""
 
 from __future__ import annotations
 

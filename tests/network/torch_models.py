@@ -1,4 +1,4 @@
-"""Write torch_models.zip: what PyTorch exports of modules, with its own derivatives; `python -m tests.network.torch_models`.
+"""Write torch_models.zip, exported modules with their derivatives: `python -m tests.network.torch_models`.
 
 So that what jachess makes of an export is tested where PyTorch is not installed. Needs torch and onnxscript.
 """
