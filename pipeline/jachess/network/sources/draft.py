@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ class Draft:
         self.inputs = tuple(inputs)
         self.weights, self.used = set[str](), set[str]()
         self._nodes: list[Node] = []
+        self._counts: defaultdict[str, int] = defaultdict(lambda: 1)
         self._taken = {*self.tensors, *(i.name for i in inputs)}
         if len(self._taken) < len(self.tensors) + len(self.inputs):
             raise NetworkError("an input has the name of a tensor, or of another input.")
@@ -66,14 +68,14 @@ class Draft:
         self.used.add(name)
         return name
 
-    def constant(self, value: Array | float | Sequence[int], name: str = "constant") -> str:
+    def constant(self, value: Array | float | Sequence[int]) -> str:
         """A constant; whole numbers in a list are int64, others floating."""
         whole = isinstance(value, list | tuple)
-        taken = self._fresh(name)
-        self.tensors[taken] = np.array(value, np.int64 if whole else np.float64)
-        return taken
+        name = self._fresh("constant")
+        self.tensors[name] = np.array(value, np.int64 if whole else np.float64)
+        return name
 
-    def apply(self, operation: str, *inputs: str | Array | float | Sequence[int], name: str = "", **more: Any) -> str:
+    def apply(self, operation: str, *inputs: str | Array | float | Sequence[int], **more: Any) -> str:
         """The output of an operation on values, or on constants.
 
         Raises
@@ -81,10 +83,10 @@ class Draft:
         NetworkError
             If the graph gets too large.
         """
-        return self.outputs(operation, *inputs, n_outputs=1, name=name, **more)[0]
+        return self.outputs(operation, *inputs, n_outputs=1, **more)[0]
 
     def outputs(
-        self, operation: str, *inputs: str | Array | float | Sequence[int], n_outputs: int, name: str = "", **more: Any
+        self, operation: str, *inputs: str | Array | float | Sequence[int], n_outputs: int, **more: Any
     ) -> list[str]:
         """The outputs of an operation that has several.
 
@@ -94,7 +96,7 @@ class Draft:
             If the graph gets too large.
         """
         names = tuple(value if isinstance(value, str) else self.constant(value) for value in inputs)
-        made = tuple(self._fresh(name or operation.lower()) for _ in range(n_outputs))
+        made = tuple(self._fresh(operation.lower()) for _ in range(n_outputs))
         self._nodes.append(Node(operation, names, made, more, made[0]))
         if len(self._nodes) > MOST_NODES:
             raise NetworkError(f"the graph is too large (wanted at most {MOST_NODES} operations).")
@@ -106,7 +108,6 @@ class Draft:
         weights: Choice = "auto",
         input: str | None = None,
         output: str | None = None,
-        notes: Sequence[str] = (),
     ) -> Network:
         """The network with these outputs; its weights are those that the draft has used as such, by default.
 
@@ -121,16 +122,16 @@ class Draft:
             self.inputs,
             choose_input(self.inputs, input),
             choose_outputs(outputs, output),
-            list(notes),
         )
         auto = isinstance(weights, str) and weights == "auto"
         return assemble(parts, [name for name in self.tensors if name in self.weights] if auto else weights)
 
     def _fresh(self, stem: str) -> str:
-        name, number = stem, 1
+        """A name that nothing has yet."""
+        name = stem
         while name in self._taken:
-            number += 1
-            name = f"{stem} {number}"
+            self._counts[stem] += 1
+            name = f"{stem} {self._counts[stem]}"
         self._taken.add(name)
         return name
 
