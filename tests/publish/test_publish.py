@@ -224,6 +224,52 @@ def test_what_is_refused_leaves_nothing(
     assert set(tmp_path.rglob("*")) == before
 
 
+def test_a_job_without_a_place_is_published_or_refused(
+    own: Files, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = own.folder / "job.yaml"
+    job.write_text("{network: model.onnx, points: points.npy, compute: [outputs, jacobian], workers: 1}\n")
+    assert main(["run", str(job)]) == 2
+    assert "job.yaml: 'out' is missing. Add it" in capsys.readouterr().err
+    assert main(["run", str(job), "--publish", str(place), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["published"]
+    assert main(["plan", str(job), "--out", str(own.folder / "out.zarr")]) == 0
+
+
+def test_what_is_refused_or_incomplete_is_told_as_json(
+    files: Files, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {}
+    (place / "latest.lock").write_text(json.dumps({"host": "elsewhere", "pid": 1, "boot": "x", "started": "y"}))
+    for code, more in ((2, ["--keep", "0", "--network", "absent.onnx"]), (3, [])):
+        assert main(["run", *arguments(files, place, "--json", *more)]) == code
+        printed = capsys.readouterr()
+        answers[code] = json.loads(printed.out)["problems"]
+        assert printed.err.splitlines() == [f"jachess: {problem}" for problem in answers[code]]
+    assert [problem.partition(":")[0] for problem in answers[2]] == ["--keep", "absent.onnx"]
+    assert "elsewhere" in answers[3][0]
+
+
+def test_a_confined_job_is_published_inside_only(
+    own: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside, outside = own.folder, tmp_path / "outside"
+    outside.mkdir()
+    confined = ["--confine", str(inside), "--json"]
+    (inside / "link").symlink_to(outside)
+    for name in ("versions", "latest"):
+        (inside / f"leading {name}").mkdir()
+        (inside / f"leading {name}" / name).symlink_to(outside)
+    for place in (outside / "place", inside / "link", inside / "leading versions", inside / "leading latest"):
+        assert main(["run", *arguments(own, place, *confined)]) == 2
+        [problem] = json.loads(capsys.readouterr().out)["problems"]
+        assert problem.startswith("out: leads out of the folder")
+    assert not list(outside.iterdir())
+    for changed in (True, False):
+        assert main(["run", *arguments(own, inside / "place", *confined)]) == 0
+        assert json.loads(capsys.readouterr().out)["changed"] == changed
+
+
 def test_history(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["history", str(place)]) == 0
     line = capsys.readouterr().out.splitlines()[1]

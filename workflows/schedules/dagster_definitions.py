@@ -27,9 +27,11 @@ def derivatives() -> dg.MaterializeResult:  # type: ignore[type-arg]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 3:  # incomplete: the same command goes on
         raise dg.RetryRequested(max_retries=3, seconds_to_wait=60)
-    if not done.stdout:
+    if not done.stdout:  # it did not get as far as to answer
         raise dg.Failure(done.stderr.strip()[-2000:], allow_retries=False)
     answer = json.loads(done.stdout)
+    if "problems" in answer:
+        raise dg.Failure("\n".join(answer["problems"]), allow_retries=False)
     sentence = answer["verdict"]["sentence"]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(answer["version"]),

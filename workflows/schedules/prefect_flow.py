@@ -47,11 +47,11 @@ def publish(job: Path, place: Path, cluster: str | None, keep: int) -> dict[str,
     """Fingerprint, compute, validate, publish; what the command answers."""
     command = [sys.executable, "-m", "jachess", "run", str(job), "--publish", str(place), "--keep", str(keep), "--json"]
     done = subprocess.run([*command, *(["--cluster", cluster] if cluster else [])], capture_output=True, text=True)
-    if done.returncode == INCOMPLETE:
-        raise Incomplete(done.stderr.strip()[-2000:])
-    if done.returncode and not done.stdout:
+    if not done.stdout:  # it did not get as far as to answer
         raise Failed(done.stderr.strip()[-2000:])
     answer: dict[str, Any] = json.loads(done.stdout)
+    if "problems" in answer:
+        raise (Incomplete if done.returncode == INCOMPLETE else Failed)("\n".join(answer["problems"]))
     if done.returncode:
         raise Failed(f"{answer['out']}: {answer['verdict']['sentence']}; {answer['previous']} stays published")
     return answer

@@ -91,7 +91,7 @@ class Job:
 
 
 def load_job(path: str | Path, changes: Mapping[str, Any] | None = None) -> Job:
-    """Read a job file (YAML); ``changes`` replace single keys of it.
+    """Read a job file (YAML); ``changes`` replace or add single keys of it.
 
     Relative paths in the file are taken from its folder, those in ``changes`` from the current one.
 
@@ -104,8 +104,10 @@ def load_job(path: str | Path, changes: Mapping[str, Any] | None = None) -> Job:
     given = read_yaml_file(path, "job file")
     if not isinstance(given, dict):
         raise JobError(f"{path}: a job is a mapping of keys to values (got {type(given).__name__}).")
-    validate_job(given, str(path))
-    return job_of({**_resolved(given, path.parent), **(changes or {})}, str(path))
+    changes = changes or {}
+    kept = {key: value for key, value in given.items() if key not in changes}
+    validate_job({**kept, **changes}, str(path))
+    return job_of({**_resolved(kept, path.parent), **changes}, str(path))
 
 
 def job_of(keys: Mapping[str, Any], where: str = "job") -> Job:
@@ -166,8 +168,9 @@ def _resolved(given: dict[str, Any], folder: Path) -> dict[str, Any]:
         return text if "://" in text else str(folder / text)
 
     resolved = {key: from_folder(value) if key in _PATHS else value for key, value in given.items()}
-    points = given["points"]
-    resolved["points"] = (
-        from_folder(points) if isinstance(points, str) else {name: from_folder(file) for name, file in points.items()}
-    )
+    if "points" in given:
+        points = given["points"]
+        resolved["points"] = (
+            from_folder(points) if isinstance(points, str) else {key: from_folder(file) for key, file in points.items()}
+        )
     return resolved

@@ -39,26 +39,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "history": history,
         "diff": diff,
     }
+    in_json = getattr(options, "json", False)
     try:
         return commands[options.command](options)
     except InputError as error:
-        return _refuse(str(error), REFUSED)
+        return _refuse(str(error), REFUSED, in_json)
     except IncompleteError as error:
-        return _refuse(str(error), INCOMPLETE)
+        return _refuse(str(error), INCOMPLETE, in_json)
     except KeyboardInterrupt:
-        return _refuse("interrupted. Repeat the command to go on.", INCOMPLETE)
+        return _refuse("interrupted. Repeat the command to go on.", INCOMPLETE, in_json)
     except BrokenPipeError:
         sys.stderr.close()
         return COMPLETE
     except OSError as error:  # a full or vanished disk, say
         place = error.filename or options.command
-        return _refuse(f"{place}: {error.strerror}. Mend it and repeat the command.", INCOMPLETE)
+        return _refuse(f"{place}: {error.strerror}. Mend it and repeat the command.", INCOMPLETE, in_json)
 
 
-def _refuse(message: str, code: int) -> int:
-    for line in message.splitlines():
+def _refuse(message: str, code: int, in_json: bool) -> int:
+    """Tell what is wrong: to people, and to programs if they asked for JSON."""
+    problems = message.splitlines()
+    for line in problems:
         print(f"jachess: {line}", file=sys.stderr)
-    return code
+    return as_json(code, problems=problems) if in_json else code
 
 
 def _plan(options: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def publish(
     Parameters
     ----------
     job : Job
-        Its own ``out`` does not count.
+        Its own ``out`` does not count; what it is confined to counts for the place.
     place : path or URL
         Where versions are kept.
     keep : int, optional
@@ -90,7 +90,7 @@ def _checked(job: Job, versions: Versions, keep: int | None) -> Prepared:
     except InputError as error:
         problems.append(str(error))
     try:
-        prepared = plan_job(job)
+        prepared = plan_job(replace(job, out=versions.place))
     except InputError as error:
         problems.append(str(error))
     if problems:
