@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from jachess.batch.job import load_job
+from jachess.batch.run import run_job
 from tests.batch.private_slurm import Slurm, is_installed, private_slurm
 from tests.batch.runs import chunks, ended, flags, held, start, until
 from tests.conftest import Files
+from tests.workflows.conftest import WORKFLOWS, loaded
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not is_installed(), reason="SLURM is not installed")]
 
@@ -138,3 +142,19 @@ def test_the_driver_as_a_job(
     until(lambda: not slurm.jobs(), seconds=200)
     assert "verified" in "".join(file.read_text() for file in tmp_path.glob("jachess-*.log"))
     assert chunks(tmp_path / "out.zarr") == chunks(result)
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_prefect_flow(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    utilities = pytest.importorskip("prefect.testing.utilities")
+    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    shutil.copytree(WORKFLOWS / "classifier", tmp_path / "job")
+    job, place, before = tmp_path / "job" / "job.yaml", tmp_path / "published", slurm.jobs("all")
+    flow = loaded("prefect_flow").keep_up_to_date
+    with utilities.prefect_test_harness(server_startup_timeout=90):
+        answers = [flow(job, place, cluster_file(tmp_path)) for _ in range(2)]
+    assert [(answer["changed"], answer["published"]) for answer in answers] == [(True, True), (False, True)]
+    assert len(slurm.jobs("all")) == len(before) + 2
+    run_job(load_job(job, {"workers": 1}))
+    assert chunks(place / "latest") == chunks(tmp_path / "job" / "classifier.zarr")

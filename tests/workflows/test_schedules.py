@@ -1,41 +1,30 @@
-"""What starts the command by the clock: timer and cron line as they are, engines where they are installed."""
+"""What starts the command by the clock: timer and cron line as they are, manifests against the forms they must have."""
 
 from __future__ import annotations
 
-import importlib.util
+import copy
+import os
 import re
+import shlex
 import shutil
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 
 from jachess.publish.versions import Versions
-from tests.batch.sabotage import environment
-
-WORKFLOWS = Path(__file__).parent.parent.parent / "workflows"
-SCHEDULES = WORKFLOWS / "schedules"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """What the timer and the cron line expect: a job, and a command `jachess`."""
-    shutil.copytree(WORKFLOWS / "classifier", tmp_path, dirs_exist_ok=True)
-    command = tmp_path / ".venv" / "bin" / "jachess"
-    command.parent.mkdir(parents=True)
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m jachess "$@"\n')
-    command.chmod(0o755)
-    return tmp_path
+from tests.workflows.conftest import SCHEDULES
 
 
 def started(file: str, pattern: str, home: Path) -> str:
     """The shell command in a file, with the place of the installation changed."""
     found = re.search(pattern, (SCHEDULES / file).read_text(), re.MULTILINE)
     assert found is not None
-    return found[1].replace("/srv/jachess", str(home))
+    command = shlex.join(yaml.safe_load(found[1])) if found[1].startswith("[") else found[1]
+    return command.replace("/srv/jachess", str(home))
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
@@ -47,83 +36,54 @@ def test_systemd_finds_nothing_wrong(home: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def kubernetes(manifest: dict[str, Any]) -> None:
+    """Check against the schema of the newest version that kubernetes-validate knows, unknown keys too."""
+    validate = pytest.importorskip("kubernetes_validate")
+    validate.validate(manifest, validate.latest_version(), strict=True)
+
+
+def argo(manifest: dict[str, Any]) -> None:
+    """Check against the model made of Argo's API: it drops unknown keys, so nothing may be lost."""
+    models = pytest.importorskip("hera.workflows.models")
+    model = models.CronWorkflow.model_validate(manifest)
+    assert model.model_dump(mode="json", by_alias=True, exclude_unset=True) == manifest
+
+
+MANIFESTS = {"cronjob.yaml": kubernetes, "argo.yaml": argo}
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("file", MANIFESTS)
+def test_manifests_have_the_form_of_their_kind(file: str) -> None:
+    validate: Callable[[dict[str, Any]], None] = MANIFESTS[file]
+    manifest = yaml.safe_load((SCHEDULES / file).read_text())
+    validate(manifest)
+    for place in ((), ("spec",), ("spec", "workflowSpec" if file == "argo.yaml" else "jobTemplate")):
+        for key, value in (("shedule", "0 2 * * *"), ("metadata", 7)):
+            wrong = inner = copy.deepcopy(manifest)
+            for name in place:
+                inner = inner[name]
+            inner[key] = value
+            with pytest.raises(Exception, match=key):
+                validate(wrong)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "pattern"),
-    [("jachess-nightly.service", r"^ExecStart=(.*)$"), ("crontab", r"^0 2 \* \* \* +(.*)$")],
-    ids=["systemd", "cron"],
+    [
+        ("jachess-nightly.service", r"^ExecStart=(.*)$"),
+        ("crontab", r"^0 2 \* \* \* +(.*)$"),
+        ("cronjob.yaml", r"command: (.*)$"),
+        ("argo.yaml", r"command: (.*)$"),
+    ],
+    ids=["systemd", "cron", "kubernetes", "argo"],
 )
 def test_what_the_clock_starts_publishes(home: Path, file: str, pattern: str) -> None:
     command = started(file, pattern, home)
+    where = {**os.environ, "PATH": f"{home / '.venv' / 'bin'}:{os.environ['PATH']}"}
     for _ in range(2):
-        done = subprocess.run(["sh", "-c", command], cwd=home, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["sh", "-c", command], cwd=home, env=where, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
     [version] = Versions(str(home / "published")).all()
     assert version.published
-
-
-def loaded(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, SCHEDULES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.filterwarnings("default")
-def test_dagster_materialises_checks_and_senses(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dagster = pytest.importorskip("dagster")
-    monkeypatch.setenv("JACHESS_JOB", str(home / "job.yaml"))
-    monkeypatch.setenv("JACHESS_DIR", str(home / "published"))
-    module = loaded("dagster_definitions")
-
-    def run() -> tuple[bool, str]:
-        done = dagster.materialize([module.derivatives], instance=instance, raise_on_error=False)
-        event = done.asset_materializations_for_node("derivatives")[0]
-        check = done.get_asset_check_evaluations()[0]
-        return check.passed, event.tags["dagster/data_version"]
-
-    def sensed() -> Any:
-        return module.network_changed(dagster.build_sensor_context(instance=instance))
-
-    with dagster.DagsterInstance.ephemeral() as instance:
-        first, key = run(), sensed().run_key
-        assert first == run()
-        assert first == (True, Versions(str(home / "published")).published())
-        assert sensed().run_key == key
-        shutil.copy(WORKFLOWS / "emulator" / "model.onnx", home / "model.onnx")  # another network, with other inputs
-        assert sensed().run_key != key
-        assert not dagster.materialize([module.derivatives], instance=instance, raise_on_error=False).success
-        shutil.copy(WORKFLOWS / "classifier" / "model.onnx", home / "model.onnx")
-        (home / "job.yaml").write_text((home / "job.yaml").read_text().replace("outer_product]", "block_diagonal]"))
-        for name, value in environment(home, {"gradient 0": "alter"}).items():
-            monkeypatch.setenv(name, value)
-        passed, version = run()
-    assert not passed
-    assert version != first[1] == Versions(str(home / "published")).published()
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("default")
-def test_prefect_publishes_skips_and_alerts(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    utilities = pytest.importorskip("prefect.testing.utilities")
-    monkeypatch.setenv("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    monkeypatch.setenv("DO_NOT_TRACK", "1")
-    module = loaded("prefect_flow")
-    job, place = home / "job.yaml", home / "published"
-    with utilities.prefect_test_harness(server_startup_timeout=90):
-        assert [module.keep_up_to_date(job, place)["changed"] for _ in range(2)] == [True, False]
-        for bad in ({"keep": 0}, {"job": home / "absent.yaml"}):
-            with pytest.raises(Exception, match="invalid parameters"):
-                module.keep_up_to_date(**{"job": job, "place": place, **bad})
-        capsys.readouterr()
-        job.write_text(job.read_text().replace("outer_product]", "block_diagonal]"))
-        for name, value in environment(home, {"gradient 0": "alter"}).items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(module.Failed, match="stays published"):
-            module.keep_up_to_date(job, place)
-        assert "ALERT keep-up-to-date" in capsys.readouterr().err
-    assert [version.published for version in Versions(str(place)).all()] == [True, False]

@@ -1,9 +1,14 @@
-"""Airflow: the command as a task. Airflow lives in an environment of its own; name the one that has jachess."""
+"""Airflow: the command as a task. Airflow lives in an environment of its own; name the place that has jachess."""
 
 import datetime
+import subprocess
 
-from airflow.providers.standard.operators.bash import BashOperator
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
+from airflow.sdk.exceptions import AirflowFailException
+
+PLACE = "/srv/jachess"
+COMMAND = [".venv/bin/jachess", "run", "job.yaml", "--publish", "published", "--keep", "7", "--json"]
+INCOMPLETE = 3
 
 with DAG(
     "jachess_nightly",
@@ -12,11 +17,13 @@ with DAG(
     catchup=False,
     max_active_runs=1,
 ):
-    # To try again is safe after every exit code: an incomplete run (3) goes on, and a failed verdict (1) fails again
-    # within a second, without anything being published.
-    BashOperator(
-        task_id="publish",
-        bash_command="cd /srv/jachess && .venv/bin/jachess run job.yaml --publish published --keep 7 --json",
-        retries=3,
-        retry_delay=datetime.timedelta(minutes=5),
-    )
+
+    @task(retries=3, retry_delay=datetime.timedelta(minutes=5))
+    def publish() -> None:
+        """An incomplete run goes on when it is tried again; a failed verdict (1), a refused job (2) are not tried."""
+        done = subprocess.run(COMMAND, cwd=PLACE, capture_output=True, text=True)
+        print(done.stdout, done.stderr)
+        if done.returncode:
+            raise (RuntimeError if done.returncode == INCOMPLETE else AirflowFailException)(done.stderr or done.stdout)
+
+    publish()
