@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import inspect
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import dask
+import jsonschema
 import pytest
 import yaml
 from distributed import LocalCluster
@@ -18,10 +22,11 @@ from jachess.batch.clusters.file import read_cluster_file, schema
 from jachess.batch.clusters.inspection import check
 from jachess.batch.clusters.local import check_not_login_node
 from jachess.batch.clusters.settings import environment, settings
+from jachess.batch.clusters.started import imported
 from jachess.batch.clusters.workers import engaged
 from jachess.batch.run import run_job
 from jachess.errors import JobError
-from tests.batch.runs import chunks
+from tests.batch.runs import chunks, flags
 from tests.conftest import Files
 
 LOCAL = "cluster: distributed.LocalCluster\narguments: {dashboard_address: '127.0.0.1:0', "
@@ -63,6 +68,51 @@ def test_scripts_of_queues(name: str, tmp_path: Path) -> None:
                  "export DASK_DISTRIBUTED__DEPLOY__LOST_WORKER_TIMEOUT=60s"):  # fmt: skip
         assert line in script, script
     assert not done.stderr
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_the_operator_makes_of_the_file_for_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator's own functions, without a cluster: what it accepts, and what it asks Kubernetes for."""
+    monkeypatch.setattr(dask.config, "PATH", str(tmp_path))  # it writes there when it is first imported
+    controller = pytest.importorskip("dask_kubernetes.operator.controller.controller")
+    validate = pytest.importorskip("kubernetes_validate")
+    given = read_cluster_file("cluster/kubernetes.yaml")
+    assert set(given.arguments) <= set(inspect.signature(imported(given)).parameters)
+    dask_cluster = given.arguments["custom_cluster_spec"]
+    name, spec = dask_cluster["metadata"]["name"], dask_cluster["spec"]
+    folder = Path(controller.__file__).parent.parent / "deployment" / "helm" / "dask-kubernetes-operator" / "crds"
+    definition = yaml.safe_load((folder / "daskcluster.yaml").read_text())["spec"]
+    form = next(v["schema"]["openAPIV3Schema"] for v in definition["versions"] if v["name"] == "v1")
+    jsonschema.validate(dask_cluster, form)
+    with pytest.raises(jsonschema.ValidationError, match="is not of type 'integer'"):
+        jsonschema.validate({**dask_cluster, "spec": {**spec, "worker": {**spec["worker"], "replicas": "2"}}}, form)
+    scheduler, worker = spec["scheduler"], spec["worker"]
+    made = [
+        controller.build_scheduler_deployment_spec(name, scheduler["spec"], {}, {}),
+        controller.build_scheduler_service_spec(name, scheduler["service"], {}, {}),
+        controller.build_worker_deployment_spec("default", "here", name, "1", worker["spec"], {}, {}),
+    ]
+    for manifest in made:
+        validate.validate(manifest, validate.latest_version(), strict=True)
+    assert scheduler["service"]["selector"].items() <= made[0]["metadata"]["labels"].items()
+    for pod in (scheduler["spec"], worker["spec"]):
+        [container] = pod["containers"]
+        python, module, program = container["args"][:3]
+        assert (python, module) == ("python", "-m")
+        assert importlib.util.find_spec(program) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("mpiexec") is None, reason="mpiexec is not on the PATH")
+def test_workers_that_mpiexec_starts(files: Files, result: Path, tmp_path: Path) -> None:
+    pytest.importorskip("cryptography")
+    own = {"LAUNCH": "mpiexec -n 4", "PYTHON": sys.executable, "HOME": str(tmp_path), "INTERFACE": "lo", "LOG": "log"}
+    command = ["bash", str(Path("cluster/allocation.sh").absolute()), *flags(files, tmp_path / "out.zarr")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, cwd=tmp_path, env={**os.environ, **own})
+    assert (done.returncode, "verified" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert 1 < (tmp_path / "log").read_text().count("Register worker addr: tls://127.0.0.1") <= 4
+    assert chunks(tmp_path / "out.zarr") == chunks(result)
+    assert {file.name for file in tmp_path.iterdir()} == {"out.zarr", "out.zarr.log", "log"}
 
 
 @pytest.mark.parametrize("tls", [False, True])
