@@ -1,7 +1,8 @@
 """`python -m benchmarks.scheduling`: what a block costs that has nothing to do, and whether the scheduler stays small.
 
 Each block is the outputs of a single point. It is computed, written, put on the disk, read back and checked as any
-other. The scheduler of a local cluster lives in this process, so that its memory is this process's.
+other. The scheduler lives in this process, so that its memory is this process's; workers are local, or those of a
+cluster file, whose cores are not counted then.
 """
 
 from __future__ import annotations
@@ -64,11 +65,11 @@ class Cost:
         ]
 
 
-def measure_scheduling(n_blocks: int, workers: int, folder: Path) -> Cost:
-    """Run a job that is cut into blocks of one point each."""
+def measure_scheduling(n_blocks: int, folder: Path, **how: str | int) -> Cost:
+    """Run a job that is cut into blocks of one point each; ``how`` are keys of the job that say on which workers."""
     save_network(CASE, folder / "network.onnx")
     np.save(folder / "points.npy", replace(CASE, n_points=n_blocks).points())
-    job = _job(folder, workers)
+    job = _job(folder, **how)
     start = time.perf_counter()
     prepared = plan_job(job)
     describe(prepared.plan)
@@ -95,18 +96,20 @@ def _cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _job(folder: Path, workers: int) -> Job:
+def _job(folder: Path, **how: str | int) -> Job:
     files = {"network": "network.onnx", "points": "points.npy", "out": "out.zarr"}
-    return job_of({**{k: str(folder / v) for k, v in files.items()}, "compute": ["outputs"], "workers": workers})
+    return job_of({**{k: str(folder / v) for k, v in files.items()}, "compute": ["outputs"], **how})
 
 
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.scheduling", description=__doc__)
     parser.add_argument("--blocks", type=int, default=100_000)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--cluster", help="a cluster file")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        for line in measure_scheduling(arguments.blocks, arguments.workers, Path(folder)).lines():
+    how = {"cluster": arguments.cluster} if arguments.cluster else {"workers": arguments.workers}
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        for line in measure_scheduling(arguments.blocks, Path(folder), **how).lines():
             print(line, flush=True)
 
 

@@ -60,7 +60,7 @@ def test_a_whole_job_in_its_parts() -> None:
 
 
 def test_many_trivial_blocks(tmp_path: Path) -> None:
-    cost = measure_scheduling(300, workers=1, folder=tmp_path)
+    cost = measure_scheduling(300, tmp_path, workers=1)
     assert cost.cpu_seconds > 0
     assert len(cost.lines()) == 3
 

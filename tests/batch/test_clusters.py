@@ -70,6 +70,7 @@ def test_scripts_of_queues(name: str, tmp_path: Path) -> None:
     assert not done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_what_the_operator_makes_of_the_file_for_kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator's own functions, without a cluster: what it accepts, and what it asks Kubernetes for."""

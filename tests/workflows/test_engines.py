@@ -17,6 +17,7 @@ from tests.batch.sabotage import environment
 from tests.workflows.conftest import SCHEDULES, WORKFLOWS, loaded
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_dagster_materialises_checks_and_senses(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dagster = pytest.importorskip("dagster")
