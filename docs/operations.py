@@ -41,7 +41,8 @@ def sections() -> list[tuple[str, list[Operation | Composite]]]:
             listed = value if isinstance(value, tuple) else (value,)
             records += [each for each in listed if isinstance(each, Operation | Composite)]
         if records:
-            found.append(((module.__doc__ or "").partition("\n")[0].partition(". ")[0].rstrip("."), records))
+            title = (module.__doc__ or "").partition("\n")[0].partition(". ")[0].rstrip(".")
+            found.append((title, list({id(each): each for each in records}.values())))
     return found
 
 
