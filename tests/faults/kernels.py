@@ -64,12 +64,13 @@ def factors_exchanged(f: Callable[..., Any]) -> Callable[..., Any]:
 def rows_only(f: Callable[..., Any]) -> Callable[..., Any]:
     """Products with unit vectors are put into the rows of their weight, but not into its columns."""
 
-    def faulty(head: Any, chunks: Any, weight: Any, rows: slice, columns: slice, block: Array) -> None:
+    def faulty(head: Any, chunks: Any, others: Any, rows: slice, columns: slice, block: Array) -> None:
         before = block.copy()
-        f(head, chunks, weight, rows, columns, block)
+        f(head, chunks, others, rows, columns, block)
         mine = np.arange(rows.start, rows.stop)
-        others = (mine < weight.offset) | (mine >= weight.slice.stop)
-        block[others] = before[others]
+        inside = [(weight.offset <= mine) & (mine < weight.slice.stop) for weight in others]
+        if others:
+            block[~np.any(inside, axis=0)] = before[~np.any(inside, axis=0)]
 
     return faulty
 

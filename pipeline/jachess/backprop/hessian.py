@@ -34,10 +34,10 @@ from jachess.backprop.propagation import (
     pull_tangents_of_cotangents,
     push_tangents,
 )
-from jachess.backprop.r_operator import perturbed_gradients
 from jachess.backprop.tile import Tile
 from jachess.backprop.tiling import make_tiles, overlap
-from jachess.network.graph import Array, Weight
+from jachess.backprop.unit_products import insert_products
+from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
 
@@ -45,9 +45,6 @@ PERTURBED = 1 << 22
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
 COLLECTED = 1 << 22
 """Elements of the responses and tangents that are collected for one matrix product."""
-
-_UNIT_VECTORS = 64
-"""Rows that go through the R-operator together."""
 
 
 def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Array:
@@ -69,8 +66,7 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     layers, others = find_layers(head.network)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
     _insert_tiles(head, chunks, layers, rows, columns, block)
-    for weight in others:
-        insert_products(head, chunks, weight, rows, columns, block)
+    insert_products(head, chunks, others, rows, columns, block)
     return block
 
 
@@ -159,17 +155,3 @@ class Perturbations:
             parts = [self.state.values[name].T if name else np.ones((1, n_points), dtype) for name, _ in layer.inputs]
             self._inputs[layer.inputs] = np.concatenate(parts)
         return self._inputs[layer.inputs]
-
-
-def insert_products(head: Head, chunks: Chunks, weight: Weight, rows: slice, columns: slice, block: Array) -> None:
-    """Rows and columns of a tensor that is in no layer, by the R-operator with unit vectors."""
-    together = min(_UNIT_VECTORS, len(block))  # their products are not larger than the block
-    for span, across, target in ((rows, columns, block), (columns, rows, block.T)):
-        start, stop = max(span.start, weight.offset), min(span.stop, weight.slice.stop)
-        for first in range(start, stop, together):
-            last = min(first + together, stop)
-            seeds = np.zeros((last - first, weight.size))
-            seeds[np.arange(last - first), np.arange(first, last) - weight.offset] = 1
-            tensors = {weight.name: seeds.reshape(-1, *weight.shape)}
-            products = perturbed_gradients(head, chunks, tensors)
-            target[first - span.start : last - span.start] = products[:, across]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -29,14 +29,21 @@ def hessian_vector_products(head: Head, chunks: Chunks, vectors: Array, disturb:
 
 
 def perturbed_gradients(
-    head: Head, chunks: Chunks, seeds: Mapping[str, Array], disturb: Disturb | None = None
+    head: Head,
+    chunks: Chunks,
+    seeds: Mapping[str, Array],
+    disturb: Disturb | None = None,
+    targets: Collection[str] | None = None,
 ) -> Array:
-    """R{∂E/∂w} (R, W) for R perturbations of the weight tensors in ``seeds`` (R, *shape); all disturbed, if asked."""
+    """R{∂E/∂w} (R, W) for R perturbations of the weight tensors in ``seeds`` (R, *shape); all disturbed, if asked.
+
+    It is zero at tensors that are not among the ``targets``; all are by default.
+    """
     network, n_rows = head.network, len(next(iter(seeds.values())))
     products = np.zeros((n_rows, network.n_weights))
-    names = [weight.name for weight in network.weights]
-    for points, targets in chunks():
-        state, prepared = forward(network, points, disturb=disturb), head.targets(targets)
+    names = [weight.name for weight in network.weights] if targets is None else targets
+    for points, wanted in chunks():
+        state, prepared = forward(network, points, disturb=disturb), head.targets(wanted)
         delta = errors_on_the_way(head, state, prepared)
         group = rows_at_once(state)
         for start in range(0, n_rows, group):

@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from jachess.backprop.hessian import Perturbations, accumulate, insert_products, perturbations
+from jachess.backprop.hessian import Perturbations, accumulate, perturbations
 from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.propagation import Points
 from jachess.backprop.tile import Tile
 from jachess.backprop.tiling import overlap, unit_tiles, whole_parts
+from jachess.backprop.unit_products import fill_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
@@ -40,11 +41,7 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
         _share_pieces(head, layers, chunks, whole)
     if overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
         whole[:] = np.triu(whole) + np.triu(whole, 1).T
-    everything = slice(0, n_weights)
-    for weight in others:
-        insert_products(head, lambda: chunks, weight, everything, everything, whole)
-        own = whole[weight.slice, weight.slice]
-        own[:] = np.triu(own) + np.triu(own, 1).T
+    fill_products(head, lambda: chunks, others, whole)
     return whole
 
 
