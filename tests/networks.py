@@ -176,6 +176,36 @@ def same_input_twice(b: Builder) -> str:
     return b.layer(b.apply("Sin", a), "output", 3, 3)
 
 
+def convolution(b: Builder) -> str:
+    """Kernels with padding, a stride and groups, and pools, over a row of five pixels."""
+    z = b.apply("Unsqueeze", "x", b.constant("channel", np.array([1])))
+    z = b.apply("Tanh", b.apply("Conv", z, b.weight("first.kernel", 4, 1, 3), b.weight("first.bias", 4), pads=[1, 1]))
+    pooled = b.apply("AveragePool", z, kernel_shape=[2], strides=[1])
+    z = b.apply("Conv", pooled, b.weight("second.kernel", 4, 2, 2), b.weight("second.bias", 4), group=2, strides=[2])
+    z = b.apply("Concat", b.apply("Softplus", z), b.apply("MaxPool", pooled, kernel_shape=[2], strides=[2]), axis=1)
+    return b.layer(b.apply("Flatten", z), "output", 3, 16)
+
+
+def attention(b: Builder) -> str:
+    """Five tokens with places of their own, a standardisation with gains, two heads, and a way around."""
+    tokens = b.apply("Unsqueeze", "x", b.constant("feature", np.array([2])))
+    z = b.apply("Add", b.apply("MatMul", tokens, b.weight("embedding", 1, 4)), b.weight("place", 5, 4))
+    s = b.apply("Mul", b.apply("Standardisation", z, epsilon=1e-5), b.weight("gain", 4))
+    split = b.constant("split", np.array([0, 5, 2, 2]))
+    heads = [
+        b.apply(
+            "Reshape", b.apply("Add", b.apply("MatMul", s, b.weight(name, 4, 4)), b.weight(f"{name}.bias", 4)), split
+        )
+        for name in ("query", "key", "value")
+    ]
+    query, value = (b.apply("Transpose", heads[place], perm=(0, 2, 1, 3)) for place in (0, 2))
+    weights = b.apply("Softmax", b.apply("MatMul", query, b.apply("Transpose", heads[1], perm=(0, 2, 3, 1))), axis=-1)
+    seen = b.apply("Transpose", b.apply("MatMul", weights, value), perm=(0, 2, 1, 3))
+    seen = b.apply("Reshape", seen, b.constant("join", np.array([0, 5, 4])))
+    z = b.apply("Tanh", b.apply("Add", b.apply("MatMul", seen, b.weight("mix", 4, 4)), z))
+    return b.layer(b.apply("ReduceMean", z, axes=[1], keepdims=0), "output", 3, 4)
+
+
 def turned_softmax(b: Builder) -> str:
     return b.apply("Gather", softmax_output(b), b.constant("turn", np.array([2, 1, 0])), axis=1)
 
@@ -219,4 +249,5 @@ CASES = [
     *[_case(70, build, "binary-cross-entropy") for build in (plain, skip, sigmoid_output)],
     *[_case(80, softmax_output, error) for error in ("cross-entropy", "sum-of-squares")],
     _case(90, sigmoid_output, "sum-of-squares"),
+    *[_case(100, build, "cross-entropy") for build in (convolution, attention)],
 ]

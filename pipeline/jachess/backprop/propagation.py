@@ -83,9 +83,9 @@ def outputs(network: Network, points: Points, w: Array | None = None) -> Array:
 def points_last(points: Points) -> Points:
     """The same points, lying in memory with the axis of points last: (n, units) as units of n numbers each.
 
-    Every operation keeps that order, so that whatever has to be summed over points is a product of matrices at once.
+    Most operations keep that order, so that whatever has to be summed over points is a product of matrices at once.
     """
-    return tuple(np.asfortranarray(array) if array.ndim == 2 else array for array in points)
+    return tuple(np.moveaxis(np.ascontiguousarray(np.moveaxis(array, 0, -1)), -1, 0) for array in points)
 
 
 def push_tangents(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
 from jachess.backprop.gradient import errors_on_the_way, output_responses
 from jachess.backprop.propagation import (
     Chunks,
+    Points,
     State,
     forward,
+    points_last,
     pull_tangents_of_cotangents,
     push_tangents,
 )
@@ -19,6 +21,8 @@ from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.weight_vector import pack, unpack
 
+PIECE = 64
+"""Points that pass together."""
 ELEMENTS = 1 << 22
 """Elements of all tangents together that a pass may hold; more rows are passed in groups."""
 
@@ -42,8 +46,11 @@ def perturbed_gradients(
     network, n_rows = head.network, len(next(iter(seeds.values())))
     products = np.zeros((n_rows, network.n_weights))
     names = [weight.name for weight in network.weights] if targets is None else targets
-    for points, wanted in chunks():
-        state, prepared = forward(network, points, disturb=disturb), head.targets(wanted)
+    for points, wanted in _pieces(chunks):
+        state, prepared = (
+            forward(network, points_last(points), disturb=disturb),
+            np.asfortranarray(head.targets(wanted)),
+        )
         delta = errors_on_the_way(head, state, prepared)
         group = rows_at_once(state)
         for start in range(0, n_rows, group):
@@ -58,3 +65,11 @@ def perturbed_gradients(
 def rows_at_once(state: State) -> int:
     """How many rows a pass takes at once, so that the tangents of all values stay within `ELEMENTS`."""
     return max(1, ELEMENTS // state.n_elements)
+
+
+def _pieces(chunks: Chunks) -> Iterator[tuple[Points, Array]]:
+    """The chunks in pieces of few points: what one operation leaves to the next stays in cache."""
+    for points, targets in chunks():
+        for start in range(0, len(targets), PIECE):
+            part = slice(start, start + PIECE)
+            yield tuple(array[part] for array in points), targets[part]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from bisect import bisect_left, insort
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ _SPARE = 2
 _UNUSED = next(sys.getrefcount(each) for each in [np.empty(0)])
 """References to a buffer that only its list, the loop and the count itself know."""
 
-_buffers: list[Array] = []
+_buffers: list[Array] = []  # the smallest first
 _lock = threading.Lock()
 
 
@@ -42,15 +43,37 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         if buffer is None:
             _free(max(0, KEPT - size))
             buffer = np.empty(size, np.uint8)
-            _buffers.append(buffer)
+            insort(_buffers, buffer, key=_size)
         return buffer[:size].view(dtype).reshape(shape)
 
 
-def empty_like(array: Array, dtype: np.dtype[Any]) -> Array:
-    """An array of the same shape, whose axes follow each other in memory as in ``array``."""
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    lying = empty(tuple(array.shape[axis] for axis in order), dtype)
-    return lying.transpose([order.index(axis) for axis in range(array.ndim)])
+def memory_order(array: Array) -> list[int]:
+    """The axes, from that whose steps in memory are the longest to that whose neighbours lie beside each other."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+
+
+def laid_out(shape: tuple[int, ...], order: list[int], dtype: np.dtype[Any]) -> Array:
+    """An array of that shape whose axes follow each other in memory in that order."""
+    lying = empty(tuple(shape[axis] for axis in order), dtype)
+    return lying.transpose([order.index(axis) for axis in range(len(order))])
+
+
+def empty_like(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None) -> Array:
+    """An array whose axes follow each other in memory as in ``array``, of its shape unless another is given."""
+    return laid_out(array.shape if shape is None else shape, memory_order(array), dtype)
+
+
+def empty_rows(lead: tuple[int, ...], value: Array, dtype: np.dtype[Any]) -> Array:
+    """An array (lead, *shape) of rows that lie each in memory as ``value`` does."""
+    order = [*range(len(lead)), *(len(lead) + axis for axis in memory_order(value))]
+    return laid_out((*lead, *value.shape), order, dtype)
+
+
+def lying_as(value: Array, array: Array) -> Array:
+    """The same numbers, lying in memory as ``array`` of the same number of axes does."""
+    copy = empty_like(array, value.dtype, value.shape)
+    copy[...] = value
+    return copy
 
 
 def give_back(kept: int = KEPT_BETWEEN) -> None:
@@ -61,16 +84,20 @@ def give_back(kept: int = KEPT_BETWEEN) -> None:
 
 def _unused(size: int) -> Array | None:
     """The smallest unused buffer that is large enough."""
-    best: Array | None = None
-    for buffer in _buffers:
-        fits = size <= buffer.size <= _SPARE * size and (best is None or buffer.size < best.size)
-        if fits and sys.getrefcount(buffer) <= _UNUSED:
-            best = buffer
-    return best
+    for number in range(bisect_left(_buffers, size, key=_size), len(_buffers)):
+        buffer = _buffers[number]
+        if buffer.size > _SPARE * size:
+            break
+        if sys.getrefcount(buffer) <= _UNUSED:
+            return buffer
+    return None
+
+
+def _size(buffer: Array) -> int:
+    return buffer.size
 
 
 def _free(kept: int) -> None:
-    _buffers.sort(key=lambda each: each.size)
     staying = []
     for buffer in _buffers:
         if sys.getrefcount(buffer) <= _UNUSED:

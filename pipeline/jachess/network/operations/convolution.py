@@ -17,6 +17,7 @@ from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 from jachess.network.operations.windows import GEOMETRY, Windows
+from jachess.network.working_arrays import empty
 
 
 @dataclass(frozen=True)
@@ -65,21 +66,46 @@ class _Shape:
 
     def convolved(self, seen: Array, kernel: Array) -> Array:
         """W G(x)."""
-        return np.asarray(np.matmul(self.kernel(kernel), seen))
+        return _at_windows(self.kernel(kernel), seen)
 
     def spread(self, flat: Array, kernel: Array) -> Array:
         """Wᵀ y, as the windows see it."""
-        return np.asarray(np.matmul(self.kernel(kernel).swapaxes(-1, -2), flat))
+        return _at_windows(self.kernel(kernel).swapaxes(-1, -2), flat)
 
     def correlated(self, flat: Array, seen: Array) -> Array:
         """Σ y G(x)ᵀ over points and positions: kernels (lead, groups · units, channels, *kernel)."""
-        product: Array = np.matmul(_with_points(flat), _with_points(seen).swapaxes(-1, -2))
+        last = _points_last(flat) or _points_last(seen)
+        product = _matmul(_with_points(flat, last), _with_points(seen, last).swapaxes(-1, -2))
         return product.reshape(*product.shape[:-3], self.groups * self.units, self.channels, *self.windows.kernel)
 
 
-def _with_points(rows: Array) -> Array:
-    """Arrays (lead, N, groups, M, windows) as (lead, groups, M, N · windows)."""
-    moved = np.moveaxis(rows, -4, -2)
+def _points_last(rows: Array) -> bool:
+    """Whether the points of an array (lead, N, groups, M, windows) lie beside each other in memory."""
+    return rows.strides[-4] == rows.itemsize and rows.shape[-4] > 1
+
+
+def _at_windows(matrices: Array, rows: Array) -> Array:
+    """Products of matrices (lead, 1, groups, L, M) and what is at the windows, (lead, N, groups, M, windows)."""
+    if not _points_last(rows):
+        return np.asarray(np.matmul(matrices, rows))
+    moved = np.moveaxis(rows, -4, -1)
+    flat, matrices = moved.reshape(*moved.shape[:-2], -1), matrices[..., 0, :, :, :]
+    found = _matmul(matrices, flat)
+    return np.moveaxis(found.reshape(*found.shape[:-1], *moved.shape[-2:]), -1, -4)
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    """Products of matrices a (lead, groups, L, M) and b (lead, groups, M, R); one product if b is one matrix."""
+    if b.ndim == 3 and len(b) == 1 and a.ndim > 3:
+        return _matmul(a.reshape(1, -1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    lead = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    found = empty((*lead, a.shape[-2], b.shape[-1]), np.result_type(a, b))
+    return np.asarray(np.matmul(a, b, out=found))
+
+
+def _with_points(rows: Array, last: bool) -> Array:
+    """Arrays (lead, N, groups, M, windows) as (lead, groups, M, N · windows), or with the points last."""
+    moved = np.moveaxis(rows, -4, -1 if last else -2)
     return moved.reshape(*moved.shape[:-2], -1)
 
 

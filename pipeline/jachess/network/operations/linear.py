@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import align, bounded, unbroadcast
+from jachess.network.operations.products import matrix_product, product_of_batches, summed_product
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 from jachess.network.working_arrays import empty
-
-
-def matrix_product(a: Array, b: Array) -> Array:
-    """A b for rows a (…, m, k) and b (k, n) or (…, k, n).
-
-    Rows of a single matrix b are one product, and the result lies in memory as a does: with the points last if they
-    are last there (see `jachess.backprop.propagation.points_last`), with the rows of a point together if they are.
-    """
-    if b.ndim != 2 or a.ndim < 2:
-        return np.asarray(a @ b)
-    if a.strides[-2] == a.itemsize and a.shape[-1] > 1:
-        lying = empty((*a.shape[:-2], b.shape[1], a.shape[-2]), np.result_type(a, b)).swapaxes(-1, -2)
-        return np.matmul(a, b, out=lying)
-    order = [*np.argsort([-abs(stride) for stride in a.strides[:-1]], kind="stable"), a.ndim - 1]
-    moved = a.transpose(order)
-    product = empty((*moved.shape[:-1], b.shape[1]), np.result_type(a, b))
-    rows = math.prod(moved.shape[:-1])
-    np.matmul(moved.reshape(rows, a.shape[-1]), b, out=product.reshape(rows, b.shape[1]))
-    return product.transpose(np.argsort(order))
 
 
 def _rows_of_diagonal(rows: Array, units: Array, b: Array) -> Array:
@@ -176,7 +156,7 @@ def _matmul(call: Call) -> Arrays:
     a, b = call.inputs
     assert a is not None
     assert b is not None
-    return (np.asarray(matrix_product(a, m.b) if a.ndim > 1 and len(m.shapes[1]) == 2 else np.matmul(a, b)),)
+    return (matrix_product(a, b) if min(a.ndim, b.ndim) > 1 else np.asarray(a @ b),)
 
 
 def _matmul_tangent(call: Call, dx: Maybe) -> Maybe:
@@ -184,7 +164,7 @@ def _matmul_tangent(call: Call, dx: Maybe) -> Maybe:
     if dx[0] is not None:
         terms.append(matrix_product(m.left(dx[0]), m.b))
     if dx[1] is not None:
-        terms.append(np.matmul(m.a, m.right(dx[1])))
+        terms.append(product_of_batches(m.a, m.right(dx[1])))
     if not terms:
         return (None,)
     total = sum(terms[1:], start=terms[0])
@@ -203,15 +183,14 @@ def _matmul_sides(
     """ȳ Bᵀ and Aᵀ ȳ, summed over the batch axes along which an operand was repeated."""
     left = right = None
     if wanted[0] and b is not None:
-        product = matrix_product(delta, b.T) if b.ndim == 2 else delta @ _transposed(b)
+        product = matrix_product(delta, _transposed(b))
         left = _as_operand(product, len(m.shape), m.a.shape, m.shapes[0])
     if wanted[1] and a is not None:
-        if a.ndim == delta.ndim == 3 and m.b.ndim == 2 and len(m.shape) == 3:
-            # (token, unit) contracted at once: Σ over the batch axis inside the product
-            product = a.reshape(-1, a.shape[-1]).T @ delta.reshape(-1, delta.shape[-1])
-            right = product.reshape(m.shapes[1])
+        if m.b.ndim == 2 and len(m.shape) > 2:
+            right = summed_product(a, delta, len(m.shape) - 1)
+            right = right.reshape(right.shape[:-2] + m.shapes[1])
         else:
-            right = _as_operand(_transposed(a) @ delta, len(m.shape), m.b.shape, m.shapes[1])
+            right = _as_operand(matrix_product(_transposed(a), delta), len(m.shape), m.b.shape, m.shapes[1])
     return left, right
 
 

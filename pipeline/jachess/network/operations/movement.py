@@ -60,10 +60,19 @@ def reshaping(
     return moving(
         name,
         n_inputs,
-        lambda call, rows: rows.reshape(_lead(rows, call.x.ndim) + shape(call)),
-        lambda call, rows: rows.reshape(_lead(rows, call.y.ndim) + call.x.shape),
+        lambda call, rows: _reshaped(rows, _lead(rows, call.x.ndim), shape(call)),
+        lambda call, rows: _reshaped(rows, _lead(rows, call.y.ndim), call.x.shape),
         **record,
     )
+
+
+def _reshaped(rows: Array, lead: tuple[int, ...], shape: tuple[int, ...]) -> Array:
+    """Rows (lead, *value) as (lead, *shape); a first axis that lies last in memory, as points may, does so again."""
+    first = len(lead)
+    if rows.ndim > first and shape and rows.shape[first] == shape[0] and rows.strides[first] == rows.itemsize:
+        moved = np.moveaxis(rows, first, -1).reshape(*lead, *shape[1:], shape[0])
+        return np.moveaxis(moved, -1, first)
+    return rows.reshape(lead + shape)
 
 
 def _reshape(call: Call) -> tuple[int, ...]:

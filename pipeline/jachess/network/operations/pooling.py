@@ -9,6 +9,7 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 from jachess.network.operations.windows import GEOMETRY, Windows, padding
+from jachess.network.working_arrays import lying_as
 
 
 def _windows(call: Call) -> Windows:
@@ -21,7 +22,8 @@ def _winners(call: Call) -> Array:
     def find() -> Array:
         windows = _windows(call)
         seen = windows.gather(call.x, -np.inf)
-        return np.asarray(seen.reshape(*call.x.shape[:2], windows.n_kernel, *windows.count).argmax(axis=2))
+        flat = seen.reshape(*call.x.shape[:2], windows.n_kernel, *windows.count)
+        return lying_as(flat.argmax(axis=2), call.x)
 
     return call.once("winners", find)
 
@@ -52,10 +54,12 @@ def _places(call: Call) -> Array:
 
 def _chosen(call: Call, rows: Array) -> Array:
     """The winners' elements of rows (lead, N, C, *size), as (lead, N, C, *count)."""
-    lead, shape = rows.shape[: rows.ndim - call.x.ndim], call.x.shape[:2]
-    places = _places(call)
-    found = np.take_along_axis(rows.reshape(*lead, *shape, -1), places[(None,) * len(lead)], axis=-1)
-    return found.reshape(*lead, *shape, *_windows(call).count)
+    windows, winners = _windows(call), _winners(call)
+    whole = windows.padded(rows)
+    found = windows.filled(rows, windows.count)
+    for number, (_, chosen) in enumerate(windows.offsets()):
+        np.copyto(found, whole[chosen], where=winners == number)
+    return found
 
 
 def _max_forward(call: Call) -> Arrays:
@@ -75,8 +79,7 @@ def _max_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
     if dy[0] is None:
         return (None,)
     windows, winners = _windows(call), _winners(call)
-    lead = dy[0].shape[: dy[0].ndim - call.y.ndim]
-    whole = np.zeros((*lead, *call.x.shape[:2], *windows.extent), dy[0].dtype)
+    whole = windows.filled(dy[0], windows.extent)
     for number, (_, chosen) in enumerate(windows.offsets()):
         whole[chosen] += np.where(winners == number, dy[0], 0)
     return (windows.cropped(whole),)
@@ -113,8 +116,7 @@ def _mean(call: Call, rows: Array) -> Array:
 def _spread(call: Call, rows: Array) -> Array:
     """The transpose of `_mean`."""
     windows, shared = _windows(call), rows * _share(call)
-    lead = rows.shape[: rows.ndim - len(windows.count)]
-    whole = np.zeros((*lead, *windows.extent), rows.dtype)
+    whole = windows.filled(rows, windows.extent)
     for _, chosen in windows.offsets():
         whole[chosen] += shared
     return windows.cropped(whole)

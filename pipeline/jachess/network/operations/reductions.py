@@ -11,6 +11,7 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.operations.axes import from_end
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.working_arrays import empty_rows
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ def _reduction(
             return (None, *rest)
         spread = axes.spread(dy[0], call.y.ndim)
         lead = spread.shape[: spread.ndim - call.x.ndim]
-        return (np.broadcast_to(slope(call, axes) * spread, lead + call.x.shape), *rest)
+        found = empty_rows(lead, call.x, np.result_type(spread, call.x))
+        return (np.multiply(slope(call, axes), spread, out=found), *rest)
 
     def curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
         assert second is not None

@@ -11,6 +11,7 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.operations.axes import from_end
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.working_arrays import lying_as
 
 
 def _axis(call: Call) -> int:
@@ -43,8 +44,8 @@ def product(y: Array, v: Array, axis: int) -> Array:
 
 def from_largest(y: Array, v: Array, axis: int) -> Array:
     """Rows v less their element where y is largest: what is alike along the axis has no part in the product."""
-    place = _largest(y, axis).reshape((1,) * (v.ndim - y.ndim) + (*y.shape[:axis], 1, *y.shape[y.ndim + axis + 1 :]))
-    return np.asarray(v - np.take_along_axis(v, place, axis))
+    numbers = np.arange(y.shape[axis]).reshape((-1, *(1,) * (-1 - axis)))
+    return np.asarray(v - np.where(numbers == _largest(y, axis), v, 0).sum(axis=axis, keepdims=True))
 
 
 def balanced(y: Array, rows: Array, axis: int) -> Array:
@@ -59,7 +60,7 @@ def balanced(y: Array, rows: Array, axis: int) -> Array:
 
 
 def _largest(y: Array, axis: int) -> Array:
-    return np.asarray(y.argmax(axis=axis, keepdims=True))
+    return lying_as(y.argmax(axis=axis, keepdims=True), y)
 
 
 def _forward(call: Call) -> Arrays:

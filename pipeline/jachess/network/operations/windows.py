@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded
+from jachess.network.working_arrays import empty_like, laid_out, memory_order
 
 GEOMETRY: Mapping[str, Any] = {
     "auto_pad": "NOTSET",
@@ -109,20 +108,31 @@ class Windows:
         )
 
     def padded(self, rows: Array, fill: float = 0.0) -> Array:
-        """Rows (…, *size) within an array (…, *extent)."""
-        lead = rows.shape[: rows.ndim - len(self.size)]
-        whole = np.full(bounded((*lead, *self.extent)), fill, rows.dtype)
+        """Rows (…, *size) within an array (…, *extent), not to be written to."""
         inner, outer = self._overlap()
-        whole[outer] = rows[inner]
+        inside: Array = rows[inner]
+        if inside.shape[inside.ndim - len(self.extent) :] == self.extent:
+            return inside
+        whole = self.filled(rows, self.extent, fill)
+        whole[outer] = inside
         return whole
 
     def cropped(self, whole: Array) -> Array:
         """The transpose of `padded`: an array (…, *extent) as rows (…, *size)."""
-        lead = whole.shape[: whole.ndim - len(self.size)]
-        rows = np.zeros((*lead, *self.size), whole.dtype)
         inner, outer = self._overlap()
-        rows[inner] = whole[outer]
+        inside: Array = whole[outer]
+        if inside.shape[inside.ndim - len(self.size) :] == self.size:
+            return inside
+        rows = self.filled(whole, self.size)
+        rows[inner] = inside
         return rows
+
+    def filled(self, like: Array, size: tuple[int, ...], fill: float = 0.0) -> Array:
+        """An array (…, *size) of one number, with the leading axes and in the order in memory of another one."""
+        lead = like.shape[: like.ndim - len(size)]
+        found = empty_like(like, like.dtype, bounded((*lead, *size)))
+        found[...] = fill
+        return found
 
     def _overlap(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Which elements of the rows lie within the extent, and where there."""
@@ -146,19 +156,27 @@ class Windows:
             yield (..., *place, *behind), (..., *chosen)
 
     def gather(self, rows: Array, fill: float = 0.0) -> Array:
-        """Rows (…, *size) as windows (…, *kernel, *count)."""
-        whole = self.padded(rows, fill)
-        lead = rows.shape[: rows.ndim - len(self.size)]
-        windows = np.empty(bounded((*lead, *self.kernel, *self.count)), rows.dtype)
+        """Rows (…, *size) as windows (…, *kernel, *count).
+
+        Their axes follow each other in memory as those of the rows do, the kernel's in front of the first spatial one.
+        """
+        whole, n_axes = self.padded(rows, fill), len(self.size)
+        n_lead = rows.ndim - n_axes
+        order: list[int] = []
+        for axis in memory_order(whole):
+            if axis >= n_lead and not any(n_lead <= earlier < n_lead + n_axes for earlier in order):
+                order += range(n_lead, n_lead + n_axes)
+            order.append(axis + n_axes if axis >= n_lead else axis)
+        windows = laid_out(bounded((*rows.shape[:n_lead], *self.kernel, *self.count)), order, rows.dtype)
         for place, chosen in self.offsets():
             windows[place] = whole[chosen]
         return windows
 
     def scatter(self, windows: Array) -> Array:
         """The transpose of `gather`: windows (…, *kernel, *count) added up where they overlap, as rows (…, *size)."""
-        lead = windows.shape[: windows.ndim - 2 * len(self.count)]
-        whole = np.zeros(bounded((*lead, *self.extent)), windows.dtype)
-        for place, chosen in self.offsets():
+        places = list(self.offsets())
+        whole = self.filled(windows[places[0][0]], self.extent)
+        for place, chosen in places:
             whole[chosen] += windows[place]
         return self.cropped(whole)
 
