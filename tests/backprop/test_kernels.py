@@ -88,7 +88,7 @@ def test_every_element_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("method", jacobian.METHODS)
 def test_small_chunks_give_the_same_jacobian(case: Case, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = jachess.jacobian(case.network, case.points[0])
-    monkeypatch.setattr(jacobian, "WORKING", 1)
+    monkeypatch.setattr(jacobian, "WORKING", 1), monkeypatch.setattr(jacobian, "PASSED", 1)
     close(jachess.jacobian(case.network, case.points[0], method=method), wanted, 1e-13)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from jachess.backprop.cuts import Bracket, Cut, cheapest, find_cuts
 from jachess.backprop.factors import Constant, Factor, product, spelled
-from jachess.backprop.propagation import Points, State, forward
-from jachess.backprop.segments import find_segments
+from jachess.backprop.propagation import Points, State, forward, points_last
+from jachess.backprop.segments import Segment, find_segments
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
 
@@ -21,6 +21,8 @@ METHODS = ("auto", "reverse", "forward", "mixed")
 
 WORKING = 1 << 20
 """Elements of the largest working array of a chunk of points: what stays in cache."""
+PASSED = 1 << 22
+"""The same where rows are pulled, or columns pushed, through the graph: few of the values counted are there at once."""
 
 
 class JacobianKernel:
@@ -58,6 +60,7 @@ class JacobianKernel:
         chosen = list(range(network.n_outputs)[rows if rows is not None else slice(None)])
         self.n_rows = len(chosen)
         self._chosen: Factor = None
+        self._segments: list[Segment] = []
         if self._cuts:
             if self._cuts[-1].value != network.output:
                 last = len(network.nodes) - 1
@@ -68,7 +71,8 @@ class JacobianKernel:
             self._bracket = cheapest(self._cuts, method)
             self._segments = find_segments(network, self._cuts, state)
         self.width = self._bracket.elements if self._cuts else 1
-        self.points_at_once = max(1, WORKING // self.width)
+        self._passed = any(segment.passed for segment in self._segments)
+        self.points_at_once = max(1, (PASSED if self._passed else WORKING) // self.width)
 
     def fill(self, points: Points, jacobian: Array) -> None:
         """Write the Jacobians of n points into an array (n, K, D)."""
@@ -80,7 +84,7 @@ class JacobianKernel:
         if not self._cuts:  # no output depends on the input
             jacobian[...] = 0
             return
-        state = forward(self.network, points)
+        state = forward(self.network, points_last(points) if self._passed else points)
         found = self._between(state, self._bracket, self._chosen, jacobian)
         if found is not jacobian:
             jacobian[...] = spelled(found, len(jacobian), self.network.n_inputs, self.network.w.dtype)

@@ -32,6 +32,11 @@ class Segment:
     constant: Constant | None
     elementwise: bool
 
+    @property
+    def passed(self) -> bool:
+        """Whether rows and columns have to pass through the graph."""
+        return self.constant is None and not self.elementwise
+
     def pull(self, rows: Factor, state: State, out: Array | None = None) -> Factor:
         """Rows, a Jacobian with respect to the end, as one with respect to the start (8.30)."""
         own = self._factor(state)

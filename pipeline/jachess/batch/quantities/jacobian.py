@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from jachess.backprop.jacobian import WORKING, jacobian_rows
+from jachess.backprop.jacobian import PASSED, jacobian_rows
 from jachess.backprop.jacobian_check import SAMPLES, check_jacobian
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
@@ -89,7 +89,7 @@ def _again(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
 
 def _memory(plan: Plan) -> int:
     block = plan.points_per_block * plan.n_outputs * plan.n_inputs
-    working = min(plan.points_per_block * plan.jacobian_width, max(WORKING, plan.jacobian_width))
+    working = min(plan.points_per_block * plan.jacobian_width, max(PASSED, plan.jacobian_width))
     # the block in float64, in its own type, what is looked at again, and Zarr's copies
     return with_spare(8 * 3 * working) + 8 * 6 * block + differenced_memory(plan, plan.points_per_block)
 
