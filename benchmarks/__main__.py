@@ -10,11 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.cases import HESSIANS, JACOBIANS, NO_CLIFFS
+from benchmarks.cases import HESSIANS, JACOBIANS, NO_CLIFFS, POSITIONS
 from benchmarks.job import measure_job
 from benchmarks.kernels import Outcome, measure
 
-GROUPS = {"hessian": HESSIANS, "cliffs": NO_CLIFFS, "jacobian": JACOBIANS}
+GROUPS = {"hessian": HESSIANS, "cliffs": NO_CLIFFS, "jacobian": JACOBIANS, "positions": POSITIONS}
 NAMES = [*GROUPS, "job", "all"]
 TOLERANCE = {"float64": 1e-10, "float32": 1e-3}
 COLUMNS = ["quantity", "network", "type", "N", "W", "ours, s", "fastest peer, s", "peer", "ratio", "target"]
@@ -96,7 +96,7 @@ def _cells(outcome: Outcome) -> list[str]:
     cells += [f"{best.seconds:.4f}", best.name, f"{outcome.ratio:.1f}"] if best else ["", "", ""]
     cells += [
         f"{case.target:g}" if case.target else "",
-        f"{outcome.share:.0%}",
+        f"{outcome.share:.0%}" if outcome.share is not None else "",
         f"{case.n_bytes / ours.seconds / 1e9:.1f}",
     ]
     return [*cells, f"{ours.peak / 2**20:.0f}", f"{best.peak / 2**20:.0f}" if best else ""]

@@ -51,9 +51,10 @@ class Outcome:
         return self.peers[0].seconds / self.ours.seconds if self.peers else None
 
     @property
-    def share(self) -> float:
-        """The share of the GEMM rate at which the formula's own operations are done."""
-        return self.case.operations() / self.ours.seconds / self.gemm_rate
+    def share(self) -> float | None:
+        """The share of the GEMM rate at which the formula's own operations are done, if they are counted."""
+        operations = self.case.operations()
+        return None if operations is None else operations / self.ours.seconds / self.gemm_rate
 
 
 def measure(cases: Iterable[Case], pythons: dict[str, str], turns: int) -> Iterator[Outcome]:

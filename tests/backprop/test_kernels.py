@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jachess
-from jachess.backprop import arguments, jacobian, tile, whole
+from jachess.backprop import arguments, jacobian, r_operator, tile, unit_products, whole
 from jachess.backprop import hessian as hessian_module
 from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
 from jachess.backprop.jacobian import JacobianKernel
@@ -67,6 +67,9 @@ def test_small_pieces_and_groups_give_the_same_hessian(
         (whole, "SUMS", 50),
         (whole, "KEPT", 0),
         (whole, "SMALL", 0),
+        (r_operator, "PIECE", 4),
+        (r_operator, "ELEMENTS", 1),
+        (unit_products, "UNIT_VECTORS", 3),
     ):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr("jachess.backprop.parallel.n_cores", lambda: threads)

@@ -176,8 +176,10 @@ class Windows:
         """The transpose of `gather`: windows (…, *kernel, *count) added up where they overlap, as rows (…, *size)."""
         places = list(self.offsets())
         whole = self.filled(windows[places[0][0]], self.extent)
-        for place, chosen in places:
-            whole[chosen] += windows[place]
+        by_rows = windows.ndim > 2 + 2 * len(self.count)  # what one row adds up stays in cache
+        for own, seen in zip(whole, windows, strict=True) if by_rows else ((whole, windows),):
+            for place, chosen in places:
+                own[chosen] += seen[place]
         return self.cropped(whole)
 
 
