@@ -76,5 +76,5 @@ def summed_product(a: Array, b: Array, n_summed: int) -> Array:
     if b.strides[-2] == b.itemsize and b.shape[-1] > 1:  # the other axes' products are added up
         product = np.matmul(a.swapaxes(-1, -2), b)
         return np.asarray(product.sum(axis=tuple(range(lead, ndim - 2))))
-    a, b = (each.reshape(*each.shape[:lead], -1, each.shape[-1]) for each in (a, b))
+    a, b = (each.reshape(*each.shape[:lead], math.prod(summed), each.shape[-1]) for each in (a, b))
     return np.asarray(a.swapaxes(-1, -2) @ b)
