@@ -94,6 +94,7 @@ def test_it_is_the_whole(extended: Path, whole: Path) -> None:
     assert not list(zarr.open_group(extended, mode="r").group_keys())
 
 
+@pytest.mark.slow
 def test_from_bucket_to_bucket(growing: Files, extended: Path, server: ObjectStore) -> None:
     first = replace(job_of(growing, FIRST, "first.zarr"), out="s3://bucket/growing/first.zarr")
     run_job(first)

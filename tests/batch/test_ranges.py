@@ -108,6 +108,7 @@ def test_the_same_bytes_from_many_workers(many: Files, alone: Path, tmp_path: Pa
     assert chunks(tmp_path / "out.zarr") == chunks(alone)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_a_bucket(many: Files, alone: Path, server: ObjectStore) -> None:
     """Though answers fail, and all processes die while a sum is added up."""
     out, folder = "s3://bucket/ranges/out.zarr", many.folder / "torn"
