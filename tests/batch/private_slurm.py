@@ -91,7 +91,7 @@ def private_slurm(folder: Path) -> Iterator[Slurm]:
     (munge / "key").write_bytes(os.urandom(1024))
     (munge / "key").chmod(0o600)
     host, user = socket.gethostname().partition(".")[0], getpass.getuser()
-    (folder / "slurm.conf").write_text(_CONF.format(host=host, user=user, folder=folder, ports=_free_ports(3)))
+    (folder / "slurm.conf").write_text(_CONF.format(host=host, user=user, folder=folder, ports=free_ports(3)))
     before = dict(os.environ)
     os.environ.update(PATH=_PATH, SLURM_CONF=str(folder / "slurm.conf"))
     slurm = Slurm(folder)
@@ -125,7 +125,8 @@ def is_installed() -> bool:
     return all(shutil.which(name, path=_PATH) for name in PROGRAMS)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens on."""
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
         probe.bind(("127.0.0.1", 0))
