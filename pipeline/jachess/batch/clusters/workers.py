@@ -85,8 +85,11 @@ def _connected(file: ClusterFile) -> Client:
     address = str(file.scheduler)
     try:
         return Client(**{"scheduler_file" if address.endswith(".json") else "address": address}, timeout="20s")
-    except (OSError, ValueError) as error:
-        raise JobError(f"{file.source}: no Dask scheduler answers at {address} ({error}).") from error
+    except (OSError, RuntimeError, TypeError, ValueError) as error:  # TypeError: tls without a certificate
+        remedy = "Start it, or name another one: scheduler."
+        if "tls" in f"{address} {error}".lower():
+            remedy = "Name its certificate in Dask's settings distributed.comm.tls: ca-file, client.cert, client.key."
+        raise JobError(f"{file.source}: no Dask scheduler answers at {address} ({error}). {remedy}") from error
 
 
 def _await_workers(client: Client, file: ClusterFile, submissions: Submissions) -> None:
