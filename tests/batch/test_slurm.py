@@ -102,6 +102,19 @@ def test_workers_whose_time_is_over(slurm: Slurm, files: Files, result: Path, tm
     assert chunks(tmp_path / "out.zarr") == chunks(result)
 
 
+def test_workers_that_slurm_kills_at_their_walltime(slurm: Slurm, files: Files, result: Path, tmp_path: Path) -> None:
+    """Their lifetime is longer than the shortest walltime there is, so they do not end by themselves."""
+    with held(arguments(files, tmp_path, **{"01:00:00": "00:01:00"}), tmp_path, "jacobian 4") as run:
+        until(lambda: len(slurm.jobs("running")) == 2, run)
+        first = set(slurm.jobs())
+        until(lambda: first <= set(slurm.jobs("timeout")), run, seconds=180)
+        until(lambda: set(slurm.jobs("running")) - first, run)
+    ended(run, 0)
+    logs = "".join(file.read_text() for file in tmp_path.glob("*.out"))
+    assert logs.count("DUE TO TIME LIMIT") >= 2
+    assert chunks(tmp_path / "out.zarr") == chunks(result)
+
+
 def test_what_slurm_says_of_a_wrong_partition(slurm: Slurm, files: Files, tmp_path: Path) -> None:
     _, err = ended(start(arguments(files, tmp_path, **{"queue: null": "queue: wrong"})), 2)
     assert "SLURM refuses such a job (sbatch: error: invalid partition specified: wrong" in err
