@@ -22,6 +22,9 @@ from jachess.backprop.whole import whole_hessian
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
 
+ALONE = 1 << 25
+"""Multiplications, a millisecond of them, that one thread does sooner than several could start on them."""
+
 
 @on_all_cores
 def jacobian(
@@ -60,8 +63,9 @@ def jacobian(
     arrays, kind = fit_points(net, points), floating(dtype)
     kernel = _kernel(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
     result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
-    step = max(kernel.points_at_once, -(-len(result) // (8 * n_cores())))
-    step = min(step, -(-len(result) // n_cores()))
+    n_threads = n_cores() if len(result) * kernel.cost > ALONE else 1
+    rounds = min(8, -(-len(result) // (n_threads * kernel.points_at_once)))
+    step = -(-len(result) // (n_threads * rounds))
 
     def fill(start: int) -> None:
         part = slice(start, start + step)

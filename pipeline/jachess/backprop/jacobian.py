@@ -41,6 +41,8 @@ class JacobianKernel:
     n_rows : int
     width : int
         Elements of the largest working array for one point.
+    cost : float
+        Multiplications for one point, in the products of its segments.
     points_at_once : int
         Points of a chunk whose working arrays stay in cache.
 
@@ -70,7 +72,7 @@ class JacobianKernel:
                 method = "reverse"
             self._bracket = cheapest(self._cuts, method)
             self._segments = find_segments(network, self._cuts, state)
-        self.width = self._bracket.elements if self._cuts else 1
+        self.width, self.cost = (self._bracket.elements, self._bracket.cost) if self._cuts else (1, 0.0)
         self._passed = any(segment.passed for segment in self._segments)
         self.points_at_once = max(1, (PASSED if self._passed else WORKING) // self.width)
 

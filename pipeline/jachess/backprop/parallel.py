@@ -7,8 +7,9 @@ interpreter's lock in both.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, wraps
 from typing import ParamSpec, TypeVar
 
@@ -48,14 +49,33 @@ def on_all_cores(function: Callable[P, R]) -> Callable[P, R]:
     return limited
 
 
+@cache
+def _threads(number: int) -> ThreadPoolExecutor:
+    """Kept from one call to the next: a thread's own memory is handed out anew for each thread."""
+    return ThreadPoolExecutor(number, "jachess")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
+
+
 def map_all(function: Callable[[T], R], blocks: Iterable[T]) -> Iterator[R]:
-    """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order."""
+    """Call ``function`` for each block, on all cores, and yield what it returns in the blocks' order.
+
+    ``function`` must not come here itself.
+    """
     waiting = list(blocks)
     if len(waiting) == 1 or n_cores() == 1:
         yield from map(function, waiting)
         return
-    with ThreadPoolExecutor(n_cores()) as threads:
-        yield from threads.map(function, waiting)
+    futures = deque(_threads(n_cores()).submit(function, block) for block in waiting)
+    try:
+        while futures:
+            yield futures.popleft().result()
+    finally:
+        for future in futures:
+            future.cancel()
+        wait(futures)
 
 
 def for_all(function: Callable[[T], None], blocks: Iterable[T]) -> None:
