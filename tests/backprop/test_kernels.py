@@ -43,6 +43,7 @@ def test_float32_throughout(case: Case) -> None:
     close(single, double, 2e-5)
 
 
+@pytest.mark.slow
 def test_float32_sums_over_many_chunks_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What float32 does to a point it does to each; with 6,000 chunks, sums in float32 would be off by 1e-5 besides."""
     case = CASES[0]

@@ -56,6 +56,7 @@ def test_every_kind_of_fault_is_survived_to_the_same_bytes(result: Path, server:
     assert {key.partition("/")[0] for key, _ in beside.sizes("")} == {"out.zarr"}
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_bytes(files: Files, result: Path, server: ObjectStore) -> None:
     out = "s3://bucket/kills/out.zarr"
     run_with_kills(flags(files, out), 2, latest=6, seed=0)

@@ -10,6 +10,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def scene(folder: Path, arguments: list[str]) -> None:
     (disk / "filler").unlink()
     with held(arguments, folder, "jacobian 4") as run:
         mount("--bind", str(disk), str(disk))
-        mount("-o", "remount,ro,bind", str(disk))
+        read_only(disk)
     _, err = ended(run, 3)
     assert f"{disk}/out.zarr: cannot be written any more (Read-only file system)" in err
     _, err = ended(start(arguments), 2)
@@ -62,6 +63,15 @@ def fill(file: Path) -> None:
 
 def mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
+
+
+def read_only(disk: Path) -> None:
+    """Between two writes: a disk that is being written to cannot be made so."""
+    for _ in range(100):
+        if not subprocess.run(["mount", "-o", "remount,ro,bind", str(disk)], stderr=subprocess.DEVNULL).returncode:
+            return
+        time.sleep(0.02)
+    raise AssertionError("the disk was written to all the time")
 
 
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounting needs a user namespace")

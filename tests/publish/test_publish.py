@@ -282,6 +282,7 @@ def test_history(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "no versions are here" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_in_a_bucket(own: Files, server: object, tmp_path: Path) -> None:
     place = f"s3://bucket/{tmp_path.name}/place"
     first = publish(small(own), place)
