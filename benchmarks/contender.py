@@ -24,7 +24,7 @@ from benchmarks.cases import Case
 MOST_MEMORY = 18 * 2**30
 """Bytes of address space; who wants more is said to run out of memory."""
 
-WARM = 1.0
+WARM = 3.0
 """Seconds; what takes less runs once more before it is measured: who waits for a turn loses caches and memory."""
 
 
