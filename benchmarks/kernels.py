@@ -67,7 +67,7 @@ def measure(cases: Iterable[Case], pythons: dict[str, str], turns: int) -> Itera
             for one in contenders:
                 if one.first is not None and one.first["seconds"] < (VERY_SLOW if turn < 3 else SLOW):
                     one.run()
-                    time.sleep(0.05)  # threads that spin on after a turn go to sleep
+                    time.sleep(0.5)  # threads that spin on after a turn go to sleep
         for one in contenders:
             one.close()
         yield _outcome(case, contenders)
