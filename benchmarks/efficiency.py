@@ -18,34 +18,27 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import dask
-import numpy as np
 from distributed import LocalCluster, Worker
 
 from benchmarks import asleep
-from benchmarks.peers.ours import save_network
-from benchmarks.scheduling import CASE
+from benchmarks.scheduling import cut_into_points, trivial_job
 from jachess.batch.clusters import workers
 from jachess.batch.clusters.settings import settings
 from jachess.batch.compute import equipped
-from jachess.batch.job import Job, job_of
 from jachess.batch.log import Log
-from jachess.batch.new_store import create_store
-from jachess.batch.prepare import axis_labels
 from jachess.batch.progress import Progress
 from jachess.batch.run import plan_job
 from jachess.batch.stages import COMPUTE
-from jachess.batch.storage import storage_of
 from jachess.batch.tally import Tally
 from jachess.batch.window import Window
 
 MEMORY = 1 << 27
 SELDOM = {"distributed.admin.tick.interval": "10s", "distributed.admin.system-monitor.interval": "60s"}
 """Workers look after themselves so often; as often as Dask has it, hundreds in a process would do nothing else."""
-FILES = {"network": "network.onnx", "points": "points.npy", "out": "out.zarr"}
 
 
 @dataclass(frozen=True)
@@ -73,14 +66,9 @@ class Efficiency:
 def measure_efficiency(n_workers: int, per_worker: int, block: float, folder: Path, **how: str | int) -> Efficiency:
     """Let each of some workers sleep for so many blocks; ``how`` are keys of the job that say where they come from."""
     n_blocks = n_workers * per_worker
-    save_network(CASE, folder / "network.onnx")
-    np.save(folder / "points.npy", replace(CASE, n_points=n_blocks).points())
-    files = {name: str(folder / file) for name, file in FILES.items()}
-    job: Job = job_of({**files, "compute": ["outputs"], **how})
-    prepared = plan_job(job)
-    plan = replace(prepared.plan, points_per_block=1)
-    store = create_store(job.out, plan, {"state": "running"}, axis_labels(plan, prepared.network))
-    prepared, log = replace(prepared, plan=plan), Log(storage_of(job.out).log)
+    job = trivial_job(n_blocks, folder, **how)
+    prepared, store = cut_into_points(plan_job(job))
+    log = Log(store.storage.log)
     begun = time.monotonic()
     with workers(job, MEMORY) as client, equipped(client, prepared.context(), store) as run:
         client.wait_for_workers(n_workers)

@@ -22,8 +22,9 @@ from benchmarks.peers.ours import save_network
 from jachess.batch.job import Job, job_of
 from jachess.batch.new_store import create_store
 from jachess.batch.planning import describe
-from jachess.batch.prepare import axis_labels
+from jachess.batch.prepare import Prepared, axis_labels
 from jachess.batch.run import plan_job, run_job
+from jachess.batch.store import Store
 
 CASE = Case("jacobian", (2, 2, 1))
 
@@ -67,15 +68,12 @@ class Cost:
 
 def measure_scheduling(n_blocks: int, folder: Path, **how: str | int) -> Cost:
     """Run a job that is cut into blocks of one point each; ``how`` are keys of the job that say on which workers."""
-    save_network(CASE, folder / "network.onnx")
-    np.save(folder / "points.npy", replace(CASE, n_points=n_blocks).points())
-    job = _job(folder, **how)
+    job = trivial_job(n_blocks, folder, **how)
     start = time.perf_counter()
     prepared = plan_job(job)
     describe(prepared.plan)
     planning = time.perf_counter() - start
-    plan = replace(prepared.plan, points_per_block=1)
-    create_store(Path(job.out), plan, {"state": "running"}, axis_labels(plan, prepared.network))
+    cut_into_points(prepared)
     memory, done = Memory(), threading.Event()
     watcher = threading.Thread(target=memory.watch, args=(done,))
     watcher.start()
@@ -96,9 +94,19 @@ def _cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def _job(folder: Path, **how: str | int) -> Job:
+def trivial_job(n_blocks: int, folder: Path, **how: str | int) -> Job:
+    """The outputs of so many points; ``how`` are keys of the job that say on which workers."""
+    save_network(CASE, folder / "network.onnx")
+    np.save(folder / "points.npy", replace(CASE, n_points=n_blocks).points())
     files = {"network": "network.onnx", "points": "points.npy", "out": "out.zarr"}
     return job_of({**{k: str(folder / v) for k, v in files.items()}, "compute": ["outputs"], **how})
+
+
+def cut_into_points(prepared: Prepared) -> tuple[Prepared, Store]:
+    """The same with a block for each point, and its store, without values."""
+    plan = replace(prepared.plan, points_per_block=1)
+    labels = axis_labels(plan, prepared.network)
+    return replace(prepared, plan=plan), create_store(Path(prepared.job.out), plan, {"state": "running"}, labels)
 
 
 def main() -> None:

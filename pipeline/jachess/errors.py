@@ -19,7 +19,8 @@ Every message reads *where: problem (wanted, got). Do this.*
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
@@ -76,6 +77,22 @@ class IncompleteError(JachessError):
 
 class DiskError(IncompleteError):
     """The disk is full, or cannot be written any more: nobody can go on before that is mended."""
+
+
+@contextmanager
+def located(where: str) -> Iterator[None]:
+    """Say at the beginning of a NetworkError's message where it was, if it does not say so yet.
+
+    Raises
+    ------
+    NetworkError
+        If one was raised.
+    """
+    try:
+        yield
+    except NetworkError as error:
+        message = str(error)
+        raise NetworkError(message if message.startswith(where) else f"{where}: {message}") from error
 
 
 def words(error: BaseException) -> str:

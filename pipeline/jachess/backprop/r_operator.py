@@ -47,10 +47,8 @@ def perturbed_gradients(
     products = np.zeros((n_rows, network.n_weights))
     names = [weight.name for weight in network.weights] if targets is None else targets
     for points, wanted in _pieces(chunks):
-        state, prepared = (
-            forward(network, points_last(points), disturb=disturb),
-            np.asfortranarray(head.targets(wanted)),
-        )
+        state = forward(network, points_last(points), disturb=disturb)
+        prepared = np.asfortranarray(head.targets(wanted))
         delta = errors_on_the_way(head, state, prepared)
         group = rows_at_once(state)
         for start in range(0, n_rows, group):

@@ -79,7 +79,7 @@ def validate(
     with source as residuals:
         checks = checks_of(store.plan)
         passes = Passes("validation", sum(record.n_blocks(store.plan) for record, _ in checks.values()))
-        findings = {name: _finding(context, store, name, residuals(name), passes) for name in checks}
+        findings = {name: _finding(context, store, *checks[name], residuals(name), passes) for name in checks}
         passes.close()
     return Verdict({**findings, "agreement": agreement_of(context)})
 
@@ -132,9 +132,14 @@ def _check_labels(store: Store, prepared: Prepared) -> None:
             )
 
 
-def _finding(context: Context, store: Store, name: str, residuals: Iterator[Array], passes: Passes) -> Finding:
-    record, check = checks_of(store.plan)[name]
-
+def _finding(
+    context: Context,
+    store: Store,
+    record: Quantity,
+    check: Quantity | FurtherCheck,
+    residuals: Iterator[Array],
+    passes: Passes,
+) -> Finding:
     def pieces() -> Iterator[tuple[Row, Array]]:
         for block, residual in enumerate(residuals):
             passes.advance()

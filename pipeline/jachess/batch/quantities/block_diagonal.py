@@ -15,16 +15,8 @@ from jachess.backprop.hessian_check import check_hessian_rows
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
-from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
-from jachess.batch.quantities.strips import (
-    Form,
-    n_strips,
-    row_label,
-    strip_label,
-    strip_memory,
-    strip_region,
-    strip_rows,
-)
+from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
+from jachess.batch.quantities.strips import Form, n_strips, strip_memory, strip_rows
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 
@@ -82,8 +74,6 @@ class _Blocks(Form):
             "triangle": plan.triangle,
             "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
         }
-        discrepancy = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
-        residual = ArraySpec(f"{self.name}_residual", ("weight_i",), (w,), (edge,), "float64", discrepancy)
         return [
             ArraySpec(
                 self.name,
@@ -96,8 +86,7 @@ class _Blocks(Form):
                 owner=owner,
                 fill=0.0,
             ),
-            residual,
-            read_back_array(self.name, residual),
+            *self.residuals(plan),
         ]
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
@@ -153,22 +142,7 @@ class _Blocks(Form):
 
     def quantity(self) -> Quantity:
         """The record."""
-        return Quantity(
-            self.name,
-            self.arrays,
-            n_strips,
-            strip_label,
-            _memory,
-            _operations,
-            self.compute,
-            self.stored_check,
-            strip_region,
-            row_label,
-            f"{self.name}_residual",
-            further=(symmetry(self.name, _stored_columns),),
-            again=self.again,
-            column_name=weight_name,
-        )
+        return self.record(_memory, _operations, further=(symmetry(self.name, _stored_columns),))
 
 
 def _from(start: int, span: slice) -> slice:

@@ -17,16 +17,8 @@ from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
-from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
-from jachess.batch.quantities.strips import (
-    Form,
-    n_strips,
-    row_label,
-    strip_label,
-    strip_memory,
-    strip_region,
-    strip_rows,
-)
+from jachess.batch.quantities.record import Context, Read, Row, Write
+from jachess.batch.quantities.strips import Form, strip_memory, strip_rows
 from jachess.network.graph import Array
 
 
@@ -43,15 +35,9 @@ class _Diagonal(Form):
 
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The diagonal, and residuals."""
-        shape, chunks = (plan.n_weights,), (plan.strip,)
         meaning = {"long_name": self.meaning.format(plan.error), "coordinates": LABELS}
-        discrepancy = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
-        residual = ArraySpec(f"{self.name}_residual", ("weight_i",), shape, chunks, "float64", discrepancy)
-        return [
-            ArraySpec(self.name, ("weight_i",), shape, chunks, plan.dtype, meaning),
-            residual,
-            read_back_array(self.name, residual),
-        ]
+        diagonal = ArraySpec(self.name, ("weight_i",), (plan.n_weights,), (plan.strip,), plan.dtype, meaning)
+        return [diagonal, *self.residuals(plan)]
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
         """The diagonal of a strip's square, and its residuals."""
@@ -89,26 +75,10 @@ class _Diagonal(Form):
         stored[rows], again[rows] = read(self.name, (rows,)), np.diagonal(self._square(context, block))
         return stored, again
 
-    def quantity(self) -> Quantity:
-        """The record."""
-        return Quantity(
-            self.name,
-            self.arrays,
-            n_strips,
-            strip_label,
-            _memory,
-            _operations,
-            self.compute,
-            self.stored_check,
-            strip_region,
-            row_label,
-            f"{self.name}_residual",
-            again=self.again,
-            column_name=weight_name,
-        )
 
-
-DIAGONAL = _Diagonal("diagonal", "second derivatives of the {} error with respect to each weight alone", 10).quantity()
+DIAGONAL = _Diagonal("diagonal", "second derivatives of the {} error with respect to each weight alone", 10).record(
+    _memory, _operations
+)
 OUTER_PRODUCT_DIAGONAL = _Diagonal(
     "outer_product_diagonal", "diagonal of the outer-product form of the second derivatives of the {} error", 11, True
-).quantity()
+).record(_memory, _operations)

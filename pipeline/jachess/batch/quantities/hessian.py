@@ -20,18 +20,8 @@ from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.differences import DIFFERENCES, OUTER_PRODUCT_DIFFERENCES
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.hessian_sums import FIELDS, HessianSums
-from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write, read_back_array, weight_name
-from jachess.batch.quantities.strips import (
-    Form,
-    both_sides,
-    n_strips,
-    row_label,
-    row_pieces,
-    strip_label,
-    strip_memory,
-    strip_region,
-    strip_rows,
-)
+from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
+from jachess.batch.quantities.strips import Form, both_sides, n_strips, row_pieces, strip_memory, strip_rows
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 
@@ -56,11 +46,6 @@ class _Whole(Form):
             "coordinates": f"{LABELS} {LABELS.replace('_i', '_j')}",
         }
         sampled = {"fields": FIELDS, "long_name": "single elements against their central differences"}
-        meaning_of_residual = {
-            "long_name": "discrepancy from central differences over its tolerance",
-            "coordinates": LABELS,
-        }
-        residual = ArraySpec(f"{self.name}_residual", ("weight_i",), (w,), (edge,), "float64", meaning_of_residual)
         return [
             ArraySpec(
                 self.name,
@@ -80,8 +65,7 @@ class _Whole(Form):
                 "float64",
                 sampled,
             ),
-            residual,
-            read_back_array(self.name, residual),
+            *self.residuals(plan),
         ]
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
@@ -119,24 +103,12 @@ class _Whole(Form):
 
     def quantity(self) -> Quantity:
         """The record."""
-        return Quantity(
-            self.name,
-            self.arrays,
-            n_strips,
-            strip_label,
+        differences = OUTER_PRODUCT_DIFFERENCES if self.outer_product else DIFFERENCES
+        return self.record(
             _memory,
             _operations,
-            self.compute,
-            self.stored_check,
-            strip_region,
-            row_label,
-            f"{self.name}_residual",
             further=(symmetry(self.name, lambda plan, block: slice(0, plan.n_weights)),),
-            again=self.again,
-            column_name=weight_name,
-            sums=HessianSums(self, OUTER_PRODUCT_DIFFERENCES if self.outer_product else DIFFERENCES).record(
-                _memory, _operations
-            ),
+            sums=HessianSums(self, differences).record(_memory, _operations),
         )
 
 

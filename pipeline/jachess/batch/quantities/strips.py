@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jachess.backprop.hessian import COLLECTED, PERTURBED
 from jachess.batch.plan import Plan
-from jachess.batch.quantities.array_spec import CHUNK, Region
+from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
+from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.memory import DIFFERENCE, pass_memory
-from jachess.batch.quantities.record import Context, Read, Write, weight_name
+from jachess.batch.quantities.record import (
+    Context,
+    FurtherCheck,
+    Quantity,
+    Read,
+    Row,
+    Sums,
+    Write,
+    read_back_array,
+    weight_name,
+)
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
 
 @dataclass(frozen=True)
-class Form:
-    """A form of the second derivatives.
+class Form(ABC):
+    """What is computed of a form of the second derivatives, strip by strip.
 
     Attributes
     ----------
@@ -38,6 +50,54 @@ class Form:
     def head(self, context: Context) -> Head:
         """The head, whose second derivatives are of this form."""
         return replace(context.error_head(), outer_product=self.outer_product)
+
+    @abstractmethod
+    def arrays(self, plan: Plan) -> list[ArraySpec]:
+        """All arrays, `residuals` at their end."""
+
+    @abstractmethod
+    def compute(self, context: Context, block: int) -> Iterator[Write]:
+        """What belongs to a strip, and its residuals last."""
+
+    @abstractmethod
+    def stored_check(self, context: Context) -> Callable[[Read, int], Array]:
+        """As of a `Quantity`."""
+
+    @abstractmethod
+    def again(self, context: Context, read: Read, row: Row) -> tuple[Array, Array]:
+        """As of a `Quantity`."""
+
+    def residuals(self, plan: Plan) -> list[ArraySpec]:
+        """Of each row: what tasks find before they write, and when it is read back."""
+        meaning = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
+        found = ArraySpec(f"{self.name}_residual", ("weight_i",), (plan.n_weights,), (plan.strip,), "float64", meaning)
+        return [found, read_back_array(self.name, found)]
+
+    def record(
+        self,
+        memory: Callable[[Plan], int],
+        operations: Callable[[Plan], float],
+        further: tuple[FurtherCheck, ...] = (),
+        sums: Sums | None = None,
+    ) -> Quantity:
+        """The quantity."""
+        return Quantity(
+            self.name,
+            self.arrays,
+            n_strips,
+            strip_label,
+            memory,
+            operations,
+            self.compute,
+            self.stored_check,
+            strip_region,
+            row_label,
+            f"{self.name}_residual",
+            further=further,
+            again=self.again,
+            column_name=weight_name,
+            sums=sums,
+        )
 
 
 def n_strips(plan: Plan) -> int:

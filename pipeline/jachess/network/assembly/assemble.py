@@ -36,6 +36,8 @@ class Parts:
         Several are flattened and joined.
     notes : list of str
         What was done to them so far.
+    weights : sequence of str, optional
+        Names of the tensors that are weights by default; left out where the source does not say.
     """
 
     nodes: Sequence[Node]
@@ -44,6 +46,7 @@ class Parts:
     input: str
     outputs: Sequence[str]
     notes: list[str] = field(default_factory=list)
+    weights: Sequence[str] | None = None
 
 
 def assemble(parts: Parts, weights: Choice = "auto") -> Network:
@@ -54,10 +57,10 @@ def assemble(parts: Parts, weights: Choice = "auto") -> Network:
     NetworkError
         If an operation does not fit its inputs, has no derivative, or its points are not independent.
     """
-    notes, names = (
-        list(parts.notes),
-        choose_weights(parts.nodes, parts.tensors, weights, [i.name for i in parts.inputs]),
-    )
+    if parts.weights is not None and isinstance(weights, str) and weights == "auto":
+        weights = parts.weights
+    names = choose_weights(parts.nodes, parts.tensors, weights, [i.name for i in parts.inputs])
+    notes = list(parts.notes)
     for name in names:
         if not np.isfinite(parts.tensors[name]).all():
             raise NetworkError(f"tensor '{name}': a weight is infinite. Such a network has no derivatives.")

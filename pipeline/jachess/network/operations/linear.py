@@ -156,7 +156,7 @@ def _matmul(call: Call) -> Arrays:
     a, b = call.inputs
     assert a is not None
     assert b is not None
-    return (matrix_product(a, b) if min(a.ndim, b.ndim) > 1 else np.asarray(a @ b),)
+    return (matrix_product(a, b),)
 
 
 def _matmul_tangent(call: Call, dx: Maybe) -> Maybe:

@@ -122,9 +122,9 @@ class Draft:
             self.inputs,
             choose_input(self.inputs, input),
             choose_outputs(outputs, output),
+            weights=[name for name in self.tensors if name in self.weights],
         )
-        auto = isinstance(weights, str) and weights == "auto"
-        return assemble(parts, [name for name in self.tensors if name in self.weights] if auto else weights)
+        return assemble(parts, weights)
 
     def _fresh(self, stem: str) -> str:
         """A name that nothing has yet."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jachess.errors import NetworkError
+from jachess.errors import located
 from jachess.network.assembly import Choice
 from jachess.network.graph import Array, Network
 from jachess.network.onnx import read_onnx
@@ -67,8 +67,5 @@ def read_network(
         If the file is missing, damaged, hostile, or holds something that cannot be differentiated.
     """
     path = Path(path)
-    try:
+    with located(str(path)):
         return FORMS.get(path.suffix.lower(), ONNX).read(path, weights, input, output)
-    except NetworkError as error:
-        message = str(error)
-        raise NetworkError(message if message.startswith(str(path)) else f"{path}: {message}") from error

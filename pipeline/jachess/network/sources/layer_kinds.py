@@ -9,6 +9,7 @@ from typing import Any
 
 from jachess.errors import NetworkError
 from jachess.network.sources.activations import ACTIVATIONS, activate
+from jachess.network.sources.affine import by_statistics, dense, scaled
 from jachess.network.sources.draft import Draft
 
 KERNELS = ("(in, out)", "(out, in)")
@@ -113,40 +114,23 @@ class Kind:
 
 
 def _dense(w: Writer, value: str, names: Sequence[str], options: Mapping[str, Any]) -> str:
-    return dense(w.draft, value, *names, transposed=w.kernels == "(out, in)", n_axes=w.n_axes)
-
-
-def dense(draft: Draft, value: str, kernel: str, *bias: str, transposed: bool = False, n_axes: int = 1) -> str:
-    """W x + b over the last axis; ``transposed``: the kernel is (out, in)."""
-    draft.weight(kernel, (None, None))
+    kernel, *bias = names
+    transposed = w.kernels == "(out, in)"
+    w.draft.weight(kernel, (None, None))
     for name in bias:
-        draft.weight(name, (draft.tensors[kernel].shape[0 if transposed else 1],))
-    if n_axes == 1:
-        return draft.apply("Gemm", value, kernel, *bias, transB=int(transposed))
-    matrix = draft.apply("Transpose", kernel, perm=(1, 0)) if transposed else kernel
-    product = draft.apply("MatMul", value, matrix)
-    return draft.apply("Add", product, *bias) if bias else product
+        w.draft.weight(name, (w.draft.tensors[kernel].shape[0 if transposed else 1],))
+    return dense(w.draft, value, *names, transposed=transposed, n_axes=w.n_axes)
 
 
 def _layer_norm(w: Writer, value: str, names: Sequence[str], options: Mapping[str, Any]) -> str:
-    return scaled(w.draft, w.draft.apply("Standardisation", value, axes=(-1,), epsilon=options["epsilon"]), *names)
-
-
-def scaled(draft: Draft, value: str, scale: str = "", shift: str = "") -> str:
-    """Value · scale + shift, both weights, or left out."""
-    value = draft.apply("Mul", value, draft.weight(scale)) if scale else value
-    return draft.apply("Add", value, draft.weight(shift)) if shift else value
+    value = w.draft.apply("Standardisation", value, axes=(-1,), epsilon=options["epsilon"])
+    return scaled(w.draft, value, *map(w.draft.weight, names))
 
 
 def _batch_norm(w: Writer, value: str, names: Sequence[str], options: Mapping[str, Any]) -> str:
-    scale, shift, mean, variance = names
+    scale, shift = map(w.draft.weight, names[:2])
+    mean, variance = map(w.draft.tensor, names[2:])
     return scaled(w.draft, by_statistics(w.draft, value, mean, variance, options["epsilon"]), scale, shift)
-
-
-def by_statistics(draft: Draft, value: str, mean: str, variance: str, epsilon: float) -> str:
-    """(value − mean)/√(variance + ε) with constants along the last axis."""
-    deviation = draft.apply("Sqrt", draft.apply("Add", draft.tensor(variance), float(epsilon)))
-    return draft.apply("Div", draft.apply("Sub", value, draft.tensor(mean)), deviation)
 
 
 def _standardise(w: Writer, value: str, names: Sequence[str], options: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from jachess.errors import NetworkError, words
+from jachess.errors import NetworkError, located, words
 from jachess.network.assembly import Choice, Parts, assemble
 from jachess.network.graph import Network
 from jachess.network.onnx import parts_of_model
@@ -50,11 +50,8 @@ def from_torch(module: Any, example: Any, *, weights: Choice = "auto", input: st
     names = {id(p): name for name, p in module.named_parameters()}
     aliases = {name: names[id(p)] for name, p in module.named_parameters(remove_duplicate=False)}
     points = _points(torch, module, example if isinstance(example, tuple | list) else (example,), where)
-    try:
+    with located(where):
         return network_of_export(_exported(torch, module, points, where), aliases, weights, input)
-    except NetworkError as error:
-        message = str(error)
-        raise NetworkError(message if message.startswith(where) else f"{where}: {message}") from error
 
 
 def network_of_export(
@@ -73,10 +70,7 @@ def network_of_export(
     NetworkError
         As `from_torch` does.
     """
-    parts = _with_own_names(parts_of_model(model, input), aliases)
-    auto = isinstance(weights, str) and weights == "auto"
-    own = [name for name in dict.fromkeys(aliases.values()) if name in parts.tensors]
-    return assemble(parts, own if auto else weights)
+    return assemble(_with_own_names(parts_of_model(model, input), aliases), weights)
 
 
 def _points(torch: Any, module: Any, example: Any, where: str) -> tuple[Any, ...]:
@@ -135,10 +129,11 @@ def _quiet() -> Iterator[None]:
 
 
 def _with_own_names(parts: Parts, aliases: Mapping[str, str]) -> Parts:
-    """Tensors under the first of their names, parameters first, in PyTorch's order."""
+    """Tensors under the first of their names, parameters first, in PyTorch's order: these are the weights."""
     tensors = {aliases.get(name, name): array for name, array in parts.tensors.items()}
-    order = [*(name for name in dict.fromkeys(aliases.values()) if name in tensors), *tensors]
+    own = [name for name in dict.fromkeys(aliases.values()) if name in tensors]
     nodes = [replace(node, inputs=tuple(aliases.get(name, name) for name in node.inputs)) for node in parts.nodes]
     unused = sorted(set(aliases.values()) - set(tensors))
     notes = [f"no weights, because the outputs do not depend on them: {', '.join(unused)}"] if unused else []
-    return replace(parts, nodes=nodes, tensors={name: tensors[name] for name in order}, notes=[*parts.notes, *notes])
+    tensors = {name: tensors[name] for name in [*own, *tensors]}
+    return replace(parts, nodes=nodes, tensors=tensors, notes=[*parts.notes, *notes], weights=own)

@@ -107,8 +107,9 @@ def read_saved(
             inputs,
             choose_input(inputs, input or checked_name(member(graph, "input", str))),
             choose_outputs([saved], output),
+            weights=own,
         ),
-        own if isinstance(weights, str) and weights == "auto" else weights,
+        weights,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from jachess.errors import NetworkError
+from jachess.network.sources.affine import by_statistics, dense, scaled
 from jachess.network.sources.keras.record import LayerKind, Names, Use, variables
 
 
@@ -18,10 +19,7 @@ def with_bias(*names: str) -> Names:
 
 def _dense(use: Use) -> str:
     bias = [use.weight("bias")] if use.has("bias") else []
-    if use.n_axes == 1:
-        return use.activated(use.apply("Gemm", use.value, use.weight("kernel"), *bias))
-    product = use.apply("MatMul", use.value, use.weight("kernel"))
-    return use.activated(use.apply("Add", product, *bias) if bias else product)
+    return use.activated(dense(use.draft, use.value, use.weight("kernel"), *bias, n_axes=use.n_axes))
 
 
 def _relu(use: Use) -> str:
@@ -42,15 +40,14 @@ def _scale_and_centre(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _scaled(use: Use, value: str) -> str:
-    value = use.apply("Mul", value, use.weight("gamma")) if use.has("gamma") else value
-    return use.apply("Add", value, use.weight("beta")) if use.has("beta") else value
+    return scaled(use.draft, value, *(use.weight(name) if use.has(name) else "" for name in ("gamma", "beta")))
 
 
 def _batch_norm(use: Use) -> str:
     _last_axis(use)
     use.only("renorm", False)
-    spread = use.apply("Sqrt", use.apply("Add", use.constant("moving_variance"), use.number("epsilon", 1e-3)))
-    return _scaled(use, use.apply("Div", use.apply("Sub", use.value, use.constant("moving_mean")), spread))
+    mean, variance, epsilon = use.constant("moving_mean"), use.constant("moving_variance"), use.number("epsilon", 1e-3)
+    return _scaled(use, by_statistics(use.draft, use.value, mean, variance, epsilon))
 
 
 def _layer_norm(use: Use) -> str:
