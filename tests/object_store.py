@@ -39,6 +39,16 @@ class Faults:
     requests: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @contextmanager
+    def failing(self, share: float, *kinds: str) -> Iterator[None]:
+        """As long as the context lasts, a share of the requests fails, in these ways or in all."""
+        before = self.share, self.kinds
+        self.share, self.kinds = share, kinds or self.kinds
+        try:
+            yield
+        finally:
+            self.share, self.kinds = before
+
     def next(self, method: str) -> str:
         """What goes wrong with the next request, if anything does."""
         with self.lock:

@@ -42,9 +42,8 @@ def flags(files: Files, out: str) -> list[str]:
 def stored(files: Files, server: ObjectStore) -> Iterator[str]:
     """A result in the bucket, where one request in five failed while it was computed."""
     job = replace(files.job(), out="s3://bucket/faults/out.zarr")
-    server.faults.share = 0.2
-    run_job(job)
-    server.faults.share = 0.0
+    with server.faults.failing(0.2):
+        run_job(job)
     yield job.out
     assert run_job(job).n_computed == 0
 

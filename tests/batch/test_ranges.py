@@ -113,12 +113,9 @@ def test_the_same_bytes_in_a_bucket(many: Files, alone: Path, server: ObjectStor
     """Though answers fail, and all processes die while a sum is added up."""
     out, folder = "s3://bucket/ranges/out.zarr", many.folder / "torn"
     folder.mkdir()
-    server.faults.share = 0.05
-    try:
+    with server.faults.failing(0.05):
         ended(start(flags(many, out, 2), variables=environment(folder, {"hessian 0": "die"})), 3)
         ended(start(flags(many, out, 2)), 0)
-    finally:
-        server.faults.share = 0.0
     assert objects(out) == chunks(alone)
 
 

@@ -115,13 +115,10 @@ def parquet() -> bytes:
 def test_files_in_a_bucket_give_the_same_rows(server: ObjectStore, kind: Any) -> None:
     url = f"s3://bucket/points/{kind.__name__}.{kind.__name__}"
     storage_of(url).zarr().store.store.put(f"points/{kind.__name__}.{kind.__name__}", kind())
-    server.faults.share = 0.1
-    try:
+    with server.faults.failing(0.1):
         table = open_table(url, "x")
         for start, stop in [(0, 1000), (0, 1), (999, 1000), (31, 450), (5, 5)]:
             np.testing.assert_array_equal(table.read(start, stop), NUMBERS[start:stop])
-    finally:
-        server.faults.share = 0.0
 
 
 def test_what_is_not_in_a_bucket(server: ObjectStore) -> None:

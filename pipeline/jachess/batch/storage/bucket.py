@@ -7,28 +7,24 @@ are written last when a store is created: without them nothing is there that Zar
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache, partial
 from importlib.util import find_spec
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import zarr
 
 from jachess.batch.storage.bucket_file import BucketFile
 from jachess.batch.storage.bucket_lock import BucketLock
 from jachess.batch.storage.lock import Lock
-from jachess.batch.storage.obstore_errors import told
+from jachess.batch.storage.obstore_errors import again, told
 from jachess.batch.storage.record import Storage
 from jachess.errors import StoreError
 
-T = TypeVar("T")
-
 _ROOT = "zarr.json"
 _PAGE = 1000
-_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _PATIENCE: dict[str, Any] = {
     "max_retries": 1000,
     "retry_timeout": timedelta(minutes=5),
@@ -118,7 +114,7 @@ class Bucket(Storage):
     def _page(self, start: str, after: str | None) -> Any:
         listed = partial(self._objects.list, start, offset=after, chunk_size=_PAGE)
         with told(self.name):
-            return _again(lambda: next(iter(listed()), []))
+            return again(lambda: next(iter(listed()), []))
 
     def delete(self, prefix: str) -> None:
         """All that is listed there."""
@@ -152,7 +148,7 @@ class Bucket(Storage):
     def folders(self) -> list[str]:
         """One request, which does not look into them."""
         with told(self.name):
-            found = _again(partial(self._objects.list_with_delimiter, self.key))
+            found = again(partial(self._objects.list_with_delimiter, self.key))
         return sorted(str(path).rpartition("/")[2] for path in found["common_prefixes"])
 
     def led(self) -> Bucket:
@@ -186,7 +182,7 @@ class Bucket(Storage):
         with told(self.name):
             for key in keys:
                 with contextlib.suppress(FileNotFoundError):  # some object stores complain of what is gone already
-                    _again(partial(self._objects.delete, key))
+                    again(partial(self._objects.delete, key))
 
 
 @cache
@@ -198,22 +194,6 @@ def _bucket(root: str, patient: bool) -> Any:
         return _bucket(root, True) if not patient else MemoryStore()
     with told(root):
         return from_url(root, retry_config=_PATIENCE) if patient else from_url(root)
-
-
-def _again(action: Callable[[], T]) -> T:
-    """Do what may be done twice: obstore repeats no list and no delete whose answer was cut off on its way."""
-    import obstore
-
-    for pause in _PAUSES:
-        started = time.monotonic()
-        try:
-            return action()
-        except obstore.exceptions.GenericError as error:
-            patient = time.monotonic() - started > _PAUSES[-1]  # obstore has been
-            if patient or "HTTP error" not in str(error):  # as it calls a broken connection, not a refusal
-                raise
-        time.sleep(pause)
-    return action()
 
 
 class _Objects(zarr.storage.ObjectStore[Any]):

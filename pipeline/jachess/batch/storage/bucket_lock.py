@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jachess.batch.storage.lock import Lock, Seen, holder_of, is_gone
-from jachess.batch.storage.obstore_errors import told
+from jachess.batch.storage.obstore_errors import again, told
 from jachess.errors import StoreError
 
 _ATTEMPTS = 3
@@ -59,15 +59,17 @@ class BucketLock(Lock):
     def _look(self) -> Seen | None:
         with told(self.store):
             try:
-                found = self._bucket.get(self._key)
-                text = bytes(found.bytes())
+                meta, text = again(self._get)
             except FileNotFoundError:
                 return None
-        meta = found.meta
         version = {name: meta[name] for name in ("e_tag", "version") if meta[name]}
         moving = self._watched not in (None, version)
         age = 0.0 if moving else (datetime.now(UTC) - meta["last_modified"]).total_seconds()
         return Seen(holder_of(text), age, version)
+
+    def _get(self) -> tuple[Any, bytes]:
+        found = self._bucket.get(self._key)
+        return found.meta, bytes(found.bytes())
 
     def _take_over(self, seen: Seen) -> bool:
         if not is_gone(seen.holder):
@@ -80,8 +82,11 @@ class BucketLock(Lock):
             self._put(self._version)
 
     def _release(self) -> None:
-        with contextlib.suppress(StoreError):
-            seen = self._look()
-            if seen is not None and seen.holder.get("token") == self.holder["token"]:
-                with told(self.store):
-                    self._bucket.delete(self._key)
+        with contextlib.suppress(StoreError), told(self.store):
+            again(self._delete_if_ours)
+
+    def _delete_if_ours(self) -> None:
+        """Look before each attempt: after one whose answer was lost, the lock may be another's already."""
+        seen = self._look()
+        if seen is not None and seen.holder.get("token") == self.holder["token"]:
+            self._bucket.delete(self._key)
