@@ -206,6 +206,29 @@ def attention(b: Builder) -> str:
     return b.layer(b.apply("ReduceMean", z, axes=[1], keepdims=0), "output", 3, 4)
 
 
+def kernels(b: Builder) -> str:
+    """Kernels with more inputs than they have positions, behind a layer, before one, and around a branch."""
+    wide = b.apply("Tanh", b.layer("x", "first", 8, 5))
+    z = b.apply("Reshape", wide, b.constant("row", np.array([0, 4, 2])))
+    a = b.apply("Conv", z, b.weight("wide.kernel", 3, 4, 2), b.weight("wide.bias", 3), pads=[1, 0])
+    z = b.apply("Softplus", b.apply("Conv", b.apply("Tanh", a), b.weight("high.kernel", 4, 3, 1)))
+    pooled = b.apply("ReduceMean", b.apply("Sin", a), axes=[2], keepdims=0)
+    z = b.apply("Concat", b.apply("Flatten", z), pooled, b.layer(wide, "branch", 2, 8), axis=1)
+    return b.layer(z, "output", 3, 13)
+
+
+def pairs(b: Builder) -> str:
+    """Two tokens that matrices meet, one of them turned, one used twice, and a residual."""
+    z = b.apply("Reshape", b.layer("x", "first", 6, 5), b.constant("tokens", np.array([0, 2, 3])))
+    z = b.apply("Tanh", b.apply("MatMul", z, b.weight("embedding", 3, 4)))
+    turned = b.apply("Transpose", b.weight("turned", 5, 4), perm=(1, 0))
+    s = b.apply("Sin", b.apply("Add", b.apply("MatMul", z, turned), b.weight("bias", 5)))
+    z = b.apply("Add", z, b.apply("MatMul", s, b.weight("back", 5, 4)))
+    for _ in range(2):
+        z = b.apply("Tanh", b.apply("MatMul", z, b.weight("twice", 4, 4) if "twice" not in b.tensors else "twice"))
+    return b.layer(b.apply("Flatten", z), "output", 3, 8)
+
+
 def turned_softmax(b: Builder) -> str:
     return b.apply("Gather", softmax_output(b), b.constant("turn", np.array([2, 1, 0])), axis=1)
 
@@ -249,5 +272,5 @@ CASES = [
     *[_case(70, build, "binary-cross-entropy") for build in (plain, skip, sigmoid_output)],
     *[_case(80, softmax_output, error) for error in ("cross-entropy", "sum-of-squares")],
     _case(90, sigmoid_output, "sum-of-squares"),
-    *[_case(100, build, "cross-entropy") for build in (convolution, attention)],
+    *[_case(100, build, "cross-entropy") for build in (convolution, attention, kernels, pairs)],
 ]

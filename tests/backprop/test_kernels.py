@@ -11,8 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jachess
-from jachess.backprop import arguments, jacobian, r_operator, tile, unit_products, whole
-from jachess.backprop import hessian as hessian_module
+from jachess.backprop import (
+    arguments,
+    jacobian,
+    perturbations,
+    position_sums,
+    positions,
+    r_operator,
+    tile,
+    tile_sums,
+    unit_products,
+    whole,
+)
 from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
 from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
@@ -61,12 +71,16 @@ def test_small_pieces_and_groups_give_the_same_hessian(
     wanted = hessian(case)
     for module, name, value in (
         (arguments, "POINTS_AT_ONCE", 5),
-        (hessian_module, "PERTURBED", 1),
-        (hessian_module, "COLLECTED", 64),
+        (tile_sums, "PERTURBED", 1),
+        (tile_sums, "COLLECTED", 64),
+        (position_sums, "PERTURBED", 1),
+        (position_sums, "RESPONSES", 30),
+        (position_sums, "SUMMED", 3),
+        (positions, "SUMS", 50),
         (tile, "FINISHED", 7),
         (tile, "RUN", 3),
         (whole, "SUMS", 50),
-        (whole, "KEPT", 0),
+        (perturbations, "KEPT", 0),
         (whole, "SMALL", 0),
         (r_operator, "PIECE", 4),
         (r_operator, "ELEMENTS", 1),

@@ -161,6 +161,7 @@ SLOW = [
     Measured("gradient", (784, 16, 10), 2000, "convolution", memory="512MiB"),
     Measured("block_diagonal", (144, 4, 10), 300, "convolution"),
     *(Measured("hessian", (144, 4, 10), 300, "convolution", memory=memory) for memory in (None, "256MiB")),
+    *(Measured("hessian", (64, 16, 10), n, "convolution") for n in (10, 300)),
     Measured("input_hessian", (144, 4, 10), 20, "convolution"),
     *(Measured("outputs", FEW, n) for n in (10, 10**6)),
     Measured("outputs", MANY, 10**5),

@@ -64,12 +64,12 @@ def factors_exchanged(f: Callable[..., Any]) -> Callable[..., Any]:
 def rows_only(f: Callable[..., Any]) -> Callable[..., Any]:
     """Products with unit vectors are put into the rows of their weight, but not into its columns."""
 
-    def faulty(head: Any, chunks: Any, others: Any, rows: slice, columns: slice, block: Array) -> None:
+    def faulty(head: Any, chunks: Any, down: Any, beside: Any, rows: slice, columns: slice, block: Array) -> None:
         before = block.copy()
-        f(head, chunks, others, rows, columns, block)
+        f(head, chunks, down, beside, rows, columns, block)
         mine = np.arange(rows.start, rows.stop)
-        inside = [(weight.offset <= mine) & (mine < weight.slice.stop) for weight in others]
-        if others:
+        inside = [(weight.offset <= mine) & (mine < weight.slice.stop) for weight in down]
+        if down:
             block[~np.any(inside, axis=0)] = before[~np.any(inside, axis=0)]
 
     return faulty

@@ -17,7 +17,7 @@ from jachess.network.operations.softmax import softmax
 from tests.faults.fault import ALL, HESSIAN, OF_WEIGHTS, Fault, Plant, around, instead, several
 
 PROPAGATION = "jachess.backprop.propagation"
-PERTURBATIONS = "jachess.backprop.hessian.Perturbations"
+PERTURBATIONS = "jachess.backprop.perturbations.Perturbations"
 DIAGONAL = "jachess.backprop.diagonal.Diagonal"
 
 
@@ -87,7 +87,7 @@ def perturbed(
 
         return faulty
 
-    return around(f"{PERTURBATIONS}._perturb", wrapper)
+    return around(f"{PERTURBATIONS}.perturb", wrapper)
 
 
 def without_diagonal(tangent: Any) -> Any:
@@ -118,12 +118,12 @@ def fed(change: Callable[[Array, Array], Array]) -> Plant:
 
         return faulty
 
-    return around(f"{PERTURBATIONS}._fed", wrapper)
+    return around(f"{PERTURBATIONS}.fed", wrapper)
 
 
 def errors(change: Callable[[Array], Array | None]) -> Plant:
     """Other errors δ of a layer's units."""
-    return around(f"{PERTURBATIONS}._error", lambda f: lambda own, layer: _changed(f(own, layer), change))
+    return around(f"{PERTURBATIONS}.error", lambda f: lambda own, layer: _changed(f(own, layer), change))
 
 
 def _changed(array: Array | None, change: Callable[[Array], Array | None]) -> Array | None:
@@ -151,7 +151,7 @@ PASSES = (
     Fault("sign", "of δ", error("binary-cross-entropy", gradient=lambda a, t: t - expit(a)), OF_WEIGHTS),
     Fault("sign", "of the response of δ", error("sum-of-squares", response=lambda a, t, tangent: -tangent), HESSIAN),
     Fault("missing term", "of a value that feeds several", around(f"{PROPAGATION}._add", only_the_last), ALL),
-    Fault("missing term", "responses of the outputs", instead("jachess.backprop.hessian.output_responses",
+    Fault("missing term", "responses of the outputs", instead("jachess.backprop.perturbations.output_responses",
           lambda *given: {}), HESSIAN),
     Fault("missing curvature", "everywhere", NO_CURVATURE, HESSIAN),
     Fault("missing curvature", "Gauss-Newton for the exact Hessian", several(NO_CURVATURE, perturbed(tangents=lambda

@@ -6,6 +6,7 @@ from tests.faults.data import DATA
 from tests.faults.fault import Fault
 from tests.faults.kernels import KERNELS
 from tests.faults.passes import PASSES
+from tests.faults.positions import POSITIONS
 from tests.faults.rules import RULES
 
-FAULTS: tuple[Fault, ...] = (*RULES, *PASSES, *KERNELS, *DATA)
+FAULTS: tuple[Fault, ...] = (*RULES, *PASSES, *KERNELS, *POSITIONS, *DATA)

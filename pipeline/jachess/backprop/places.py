@@ -56,6 +56,11 @@ class Part:
         """Units with any weight that has a place."""
         return np.flatnonzero((self.places != CONSTANT).any(axis=0))
 
+    @property
+    def n_weights(self) -> int:
+        """Weights that have a place."""
+        return int((self.places != CONSTANT).sum())
+
     @cached_property
     def _rectangles(self) -> list[Rectangle]:
         return rectangles(self.places[np.ix_(self.inputs, self.units)])

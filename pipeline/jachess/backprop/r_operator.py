@@ -46,7 +46,7 @@ def perturbed_gradients(
     network, n_rows = head.network, len(next(iter(seeds.values())))
     products = np.zeros((n_rows, network.n_weights))
     names = [weight.name for weight in network.weights] if targets is None else targets
-    for points, wanted in _pieces(chunks):
+    for points, wanted in pieces(chunks):
         state = forward(network, points_last(points), disturb=disturb)
         prepared = np.asfortranarray(head.targets(wanted))
         delta = errors_on_the_way(head, state, prepared)
@@ -65,7 +65,7 @@ def rows_at_once(state: State) -> int:
     return max(1, ELEMENTS // state.n_elements)
 
 
-def _pieces(chunks: Chunks) -> Iterator[tuple[Points, Array]]:
+def pieces(chunks: Chunks) -> Iterator[tuple[Points, Array]]:
     """The chunks in pieces of few points: what one operation leaves to the next stays in cache."""
     for points, targets in chunks():
         for start in range(0, len(targets), PIECE):

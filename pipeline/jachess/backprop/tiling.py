@@ -22,7 +22,7 @@ def make_tiles(
     layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any]
 ) -> list[Tile]:
     """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
-    down, across = _parts(layers, n_weights, rows), _parts(layers, n_weights, columns)
+    down, across = parts_of(layers, n_weights, rows), parts_of(layers, n_weights, columns)
     tiles: list[Tile] = []
     for number, first in enumerate(down):
         for behind in range(number, len(layers)):
@@ -57,6 +57,13 @@ def _transposed(first: Part, second: Part, made: list[tuple[Part, Part, Tile]], 
     return tile
 
 
+def parts_of(layers: Sequence[Layer], n_weights: int, span: slice) -> list[Part]:
+    """The weights of each layer that lie in a range of the weight vector."""
+    places = np.full(n_weights, CONSTANT, np.int64)
+    places[span] = np.arange(span.stop - span.start)
+    return [Part(layer, np.where(layer.indices == CONSTANT, CONSTANT, places[layer.indices])) for layer in layers]
+
+
 def whole_parts(layers: Sequence[Layer]) -> list[Part]:
     """All weights of each layer, at their places in the whole matrix."""
     return [Part(layer, layer.indices) for layer in layers]
@@ -76,10 +83,3 @@ def unit_tiles(parts: Sequence[Part], number: int, units: slice, dtype: np.dtype
             tile.add_place(rows, columns, transposed=True)
         tiles.append(tile)
     return tiles
-
-
-def _parts(layers: Sequence[Layer], n_weights: int, span: slice) -> list[Part]:
-    """The weights of each layer that lie in a range of the weight vector."""
-    places = np.full(n_weights, CONSTANT, np.int64)
-    places[span] = np.arange(span.stop - span.start)
-    return [Part(layer, np.where(layer.indices == CONSTANT, CONSTANT, places[layer.indices])) for layer in layers]

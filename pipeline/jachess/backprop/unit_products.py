@@ -17,19 +17,25 @@ UNIT_VECTORS = 64
 
 
 def insert_products(
-    head: Head, chunks: Chunks, others: Sequence[Weight], rows: slice, columns: slice, block: Array
+    head: Head,
+    chunks: Chunks,
+    down: Sequence[Weight],
+    beside: Sequence[Weight],
+    rows: slice,
+    columns: slice,
+    block: Array,
 ) -> None:
-    """Rows and columns of tensors that are in no layer; passes back go no further than to the weights that are asked.
+    """Rows of the tensors ``down`` and columns of those ``beside``; where they cross, the rows' products are taken.
 
-    Where rows and columns cross, the rows' products are taken.
+    Passes back go no further than to the weights that are asked.
     """
-    in_layers = [weight for weight in head.network.weights if weight not in others]
-    for span, across, wanted, target in (
-        (rows, columns, head.network.weights, block),
-        (columns, rows, in_layers, block.T),
+    rest = [weight for weight in head.network.weights if weight not in down]
+    for tensors, span, across, wanted, target in (
+        (down, rows, columns, head.network.weights, block),
+        (beside, columns, rows, rest, block.T),
     ):
         reached = [weight for weight in wanted if _common(weight.slice, across)]
-        for weight in others if reached else ():
+        for weight in tensors if reached else ():
             own = _common(weight.slice, span)
             for some in _batches(own, len(block)) if own else ():  # products are not larger than the block
                 products = _products(head, chunks, weight, some, reached)

@@ -7,18 +7,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from jachess.backprop.hessian import Perturbations, accumulate, perturbations
 from jachess.backprop.parallel import map_all, n_cores
+from jachess.backprop.perturbations import perturbations, repeatable
+from jachess.backprop.positions import fill_positions
 from jachess.backprop.propagation import Points
 from jachess.backprop.tile import Tile
+from jachess.backprop.tile_sums import accumulate
 from jachess.backprop.tiling import overlap, unit_tiles, whole_parts
 from jachess.backprop.unit_products import fill_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
 from jachess.network.layers import Layer, find_layers
+from jachess.network.positions import find_positioned, in_order
 
-KEPT = 1 << 25
-"""Elements of all chunks' values that are kept for all pieces; of more, each piece computes them again."""
 SUMS = 1 << 23
 """Elements of the sums of one piece."""
 SMALL = 1 << 21
@@ -31,6 +32,7 @@ Piece = tuple[int, slice]
 def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
     """H (W, W), symmetric to the last bit, in the floating type of the network's weights."""
     layers, others = find_layers(head.network)
+    positioned, others = find_positioned(head.network, others)
     n_weights = head.network.n_weights
     # where each weight is in one layer, every element is written once, by the thread that has it in its cache
     allocate = np.empty if sum(layer.n_weights for layer in layers) == n_weights and not overlap(layers) else np.zeros
@@ -41,6 +43,8 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
         _share_pieces(head, layers, chunks, whole)
     if overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
         whole[:] = np.triu(whole) + np.triu(whole, 1).T
+    if positioned:
+        fill_positions(head, chunks, in_order(layers, positioned), whole)
     fill_products(head, lambda: chunks, others, whole)
     return whole
 
@@ -66,11 +70,11 @@ def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
     """Each thread takes some of the units, and all points."""
     # float32 sums over many chunks would lose digits
     sums = np.dtype(np.float64) if len(chunks) > 1 else whole.dtype
-    kept, in_order, parts = _kept(head, chunks), overlap(layers), whole_parts(layers)
+    all_points, in_order, parts = repeatable(head, chunks), overlap(layers), whole_parts(layers)
 
     def summed(piece: Piece) -> list[Tile]:
         tiles = unit_tiles(parts, *piece, sums)
-        accumulate(tiles, perturbations(head, lambda: chunks) if kept is None else kept)
+        accumulate(tiles, all_points())
         if in_order:
             return tiles
         for tile in tiles:
@@ -80,15 +84,6 @@ def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
     for tiles in map_all(summed, _pieces(layers)):  # in their order, so that sums are the same each time
         for tile in tiles:
             tile.scatter(whole, add=True)
-
-
-def _kept(head: Head, chunks: Sequence[tuple[Points, Array]]) -> list[Perturbations] | None:
-    """Forward propagation and backpropagation of all points, if they are few."""
-    first = next(perturbations(head, lambda: chunks[:1]))
-    if 2 * first.state.n_elements * len(chunks) > KEPT:
-        return None
-    rest = map_all(lambda chunk: next(perturbations(head, lambda: [chunk])), chunks[1:])
-    return [first, *rest]
 
 
 def _pieces(layers: Sequence[Layer]) -> list[Piece]:

@@ -62,8 +62,8 @@ class _Use:
 
 def find_layers(network: Network) -> tuple[tuple[Layer, ...], tuple[Weight, ...]]:
     """The layers of a network in topological order, and the weight tensors that enter in some other way."""
-    shapes = _point_matrices(network)
-    moved, movers = _moved_weights(network)
+    shapes = {name: shape[0] for name, shape in point_shapes(network).items() if len(shape) == 1}
+    moved, movers = moved_weights(network)
     uses: list[_Use] = []
     other: set[int] = set()
     for number, node in enumerate(network.nodes):
@@ -104,21 +104,18 @@ def labels(network: Network) -> tuple[list[str], Indices, Indices]:
     return names, units, inputs
 
 
-def _point_matrices(network: Network) -> dict[str, int]:
-    """Widths of all values that are one row a point, (N, width): the axis that grows with N is the first."""
+def point_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Of all values (N, *shape) whose first axis grows with the points, and no other one: their shapes behind it."""
     shapes = []
     for n_points in (2, 3):
         given = {i.name: np.zeros((n_points, *i.shape), i.dtype) for i in network.inputs}
         values = evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
         shapes.append({name: np.shape(value) for name, value in values.items()})
-    return {
-        name: two[1]
-        for name, two in shapes[0].items()
-        if len(two) == 2 and two[0] == 2 and shapes[1][name] == (3, two[1])
-    }
+    two, three = shapes
+    return {name: shape[1:] for name, shape in two.items() if shape[:1] == (2,) and three[name] == (3, *shape[1:])}
 
 
-def _moved_weights(network: Network) -> tuple[dict[str, Indices], set[int]]:
+def moved_weights(network: Network) -> tuple[dict[str, Indices], set[int]]:
     """Values whose elements are weights at other places, as indices into w; and the nodes that move them."""
     moved = unpack(network, np.arange(network.n_weights, dtype=np.int64))
     movers = set()

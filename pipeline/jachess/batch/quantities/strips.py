@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from jachess.backprop.hessian import COLLECTED, PERTURBED
+from jachess.backprop.perturbations import PERTURBED
+from jachess.backprop.tile_sums import COLLECTED
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
 from jachess.batch.quantities.gradient import LABELS

@@ -15,7 +15,7 @@ import numpy as np
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded
-from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Positions, Wanted
 from jachess.network.operations.windows import GEOMETRY, Windows
 from jachess.network.working_arrays import empty
 
@@ -115,6 +115,7 @@ def _bilinear(
     product: Callable[[_Shape, Array, Array], Array],
     to_input: Callable[[_Shape, Array, Array], Array],
     to_kernel: Callable[[_Shape, Array, Array], Array],
+    positions: Callable[[Call], Positions | None] | None = None,
     **extra: object,
 ) -> Operation:
     """The record of y = B(x, w) + b.
@@ -169,6 +170,7 @@ def _bilinear(
         attributes=attributes,
         weights=(1, 2),
         analytic=True,
+        positions=positions,
         working=lambda call: shape(call).working(call.x.shape[0]),
     )
 
@@ -214,6 +216,17 @@ def _transposed_shape(call: Call) -> _Shape:
     return _Shape(groups, windows, kernel.shape[1], kernel.shape[0] // groups)
 
 
+def _conv_positions(call: Call) -> Positions | None:
+    shape = _conv_shape(call)
+    if shape.groups > 1:
+        return None
+    return Positions(
+        seen=lambda rows: shape.seen(rows)[..., 0, :, :],
+        units=lambda rows: shape.flat(rows)[..., 0, :, :],
+        matrix=lambda kernel: kernel.reshape(shape.units, -1),
+    )
+
+
 CONVOLUTION = (
     _bilinear(
         "Conv",
@@ -221,6 +234,7 @@ CONVOLUTION = (
         lambda shape, x, w: shape.unflat(shape.convolved(shape.seen(x), w)),
         lambda shape, dy, w: shape.unseen(shape.spread(shape.flat(dy), w)),
         lambda shape, dy, x: shape.correlated(shape.flat(dy), shape.seen(x)),
+        positions=_conv_positions,
     ),
     _bilinear(
         "ConvTranspose",

@@ -8,7 +8,7 @@ from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import align, bounded, unbroadcast
 from jachess.network.operations.products import matrix_product, product_of_batches, summed_product
-from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Positions, Wanted
 from jachess.network.working_arrays import empty
 
 
@@ -215,6 +215,19 @@ def _matmul_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe
     return _matmul_sides(m, wanted, m.result(dy[0], call.y.ndim), da, db)
 
 
+def _matmul_positions(call: Call) -> Positions | None:
+    a, b = call.inputs
+    if a is None or b is None or a.ndim < 3 or b.ndim != 2:
+        return None
+
+    def by_position(rows: Array) -> Array:
+        """Rows (…, N, *positions, width) as (…, N, width, S)."""
+        lead = rows.shape[: rows.ndim - a.ndim + 1]
+        return _transposed(rows.reshape(*lead, -1, rows.shape[-1]))
+
+    return Positions(by_position, by_position, _transposed)
+
+
 MATMUL = Operation(
     "MatMul",
     (2, 2),
@@ -226,5 +239,6 @@ MATMUL = Operation(
     linear=True,
     analytic=True,
     from_diagonal=_matmul_from_diagonal,
+    positions=_matmul_positions,
 )
 LINEAR = (GEMM, MATMUL)

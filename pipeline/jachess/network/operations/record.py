@@ -65,6 +65,22 @@ Wanted = tuple[bool, ...]
 
 
 @dataclass(frozen=True)
+class Positions:
+    """How a matrix of weights, the second input, acts at S positions of each point: a_js = Σ_i w_ji z_is + ….
+
+    Attributes
+    ----------
+    seen : rows of the first input (…, N, *shape) -> z, (…, N, I, S)
+    units : rows of the output (…, N, *shape) -> a, (…, N, J, S)
+    matrix : an array shaped as the weights -> w, (J, I)
+    """
+
+    seen: Callable[[Array], Array]
+    units: Callable[[Array], Array]
+    matrix: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
 class Operation:
     """A record of rules; see the module's docstring for what each returns.
 
@@ -95,6 +111,8 @@ class Operation:
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
+    positions : Call -> Positions or None
+        Of an operation whose second input may act at many positions of each point, the points on the first axis.
     static : tuple of int
         Inputs that say what is done, like a shape: the same for all points, and no weights.
     working : Call -> int
@@ -117,6 +135,7 @@ class Operation:
     elementwise: bool = False
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
+    positions: Callable[[Call], Positions | None] | None = None
     static: tuple[int, ...] = ()
     working: Callable[[Call], int] = lambda call: 0
     domain: str = ""

@@ -1,0 +1,128 @@
+"""Rows and columns of the Hessian that belong to weights at many positions, as far as both weights are in layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from jachess.backprop.parallel import map_all
+from jachess.backprop.perturbations import perturbations, repeatable
+from jachess.backprop.places import Part, window
+from jachess.backprop.position_sums import position_sums
+from jachess.backprop.propagation import Chunks, Points
+from jachess.backprop.r_operator import pieces
+from jachess.backprop.tiling import overlap, parts_of, whole_parts
+from jachess.network.graph import Array
+from jachess.network.head import Head
+from jachess.network.layers import Indices, Layer
+from jachess.network.positions import PositionedLayer
+
+SUMS = 1 << 21
+"""Elements of the sums that are held at once, as far as those of one unit allow."""
+LEAST = 8
+"""Parts that a layer's units come in, at least: of the pairs of units within one, both orders are computed."""
+
+
+def dearer(positioned: Sequence[PositionedLayer], n_weights: int, rows: slice) -> list[PositionedLayer]:
+    """Layers of whose weights there are fewer among the rows than their units have positions to be perturbed."""
+    found = zip(positioned, parts_of(positioned, n_weights, rows), strict=True)
+    return [layer for layer, part in found if part and len(part.units) * layer.n_positions >= part.n_weights]
+
+
+def insert_positions(
+    head: Head,
+    chunks: Chunks,
+    layers: Sequence[Layer],
+    rows: slice,
+    columns: slice,
+    block: Array,
+    but_rows: Sequence[Layer],
+) -> None:
+    """Add to a block what pairs of layers contribute, at least one of each a `PositionedLayer`.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In topological order.
+    but_rows : sequence of Layer
+        Those whose rows are not wanted.
+    """
+    down, across = (parts_of(layers, head.network.n_weights, span) for span in (rows, columns))
+    down = [part for part in down if part.layer not in but_rows]
+    for layer in layers:
+        for firsts, seconds, target in ((down, across, block), (across, down, block.T)):
+            first = next((part for part in firsts if part.layer is layer), None)
+            partners = _partners(layer, seconds, itself=firsts is down)
+            for some in first.alike() if first and partners else ():
+                for units in _groups(some, partners):
+                    found = position_sums(perturbations(head, lambda: pieces(chunks)), some, units, partners)
+                    for second, sums in zip(partners, found, strict=True):
+                        _add(target, sums, some, units, second, second.units)
+
+
+def fill_positions(head: Head, chunks: Sequence[tuple[Points, Array]], layers: Sequence[Layer], whole: Array) -> None:
+    """Add such pairs' contributions to the whole matrix, on all cores; symmetric to the last bit."""
+    all_parts, in_order = whole_parts(layers), overlap(layers)
+    all_points = repeatable(head, list(pieces(lambda: chunks)))
+
+    def summed(item: tuple[Part, list[Part]]) -> list[Array]:
+        first, seconds = item
+        found = position_sums(all_points(), first, first.units, seconds)
+        if in_order:
+            return found
+        place(item, found)
+        return []
+
+    def place(item: tuple[Part, list[Part]], found: list[Array]) -> None:
+        first, seconds = item
+        for second, sums in zip(seconds, found, strict=False):
+            _add(whole, sums, first, first.units, second, second.units)
+            behind = len(first.units) if second.layer is first.layer else 0  # among themselves they are both ways there
+            _add(whole.T, sums[:, :, behind:], first, first.units, second, second.units[behind:])
+
+    items = list(_items(all_parts))
+    for item, found in zip(items, map_all(summed, items), strict=True):
+        place(item, found)
+    for layer in layers:
+        if isinstance(layer, PositionedLayer):
+            own = whole[layer.weight.slice, layer.weight.slice]
+            own[:] = np.triu(own) + np.triu(own, 1).T
+
+
+def _items(all_parts: Sequence[Part]) -> Iterator[tuple[Part, list[Part]]]:
+    """Some units of each layer, and its partners; of its own units only those from there on."""
+    for part in all_parts:
+        partners = _partners(part.layer, all_parts, itself=True)
+        for units in _groups(part, partners, LEAST) if partners else ():
+            behind = slice(int(units[0]), None)
+            yield (
+                part.of(slice(int(units[0]), int(units[-1]) + 1)),
+                [other.of(behind) if other is part else other for other in partners],
+            )
+
+
+def _partners(layer: Layer, others: Sequence[Part], *, itself: bool) -> list[Part]:
+    """Those behind a layer, and the layer itself if asked, if there are positions in one of the two."""
+    return [
+        part
+        for part in others
+        if part
+        and (part.layer.order > layer.order or (itself and part.layer is layer))
+        and (isinstance(layer, PositionedLayer) or isinstance(part.layer, PositionedLayer))
+    ]
+
+
+def _groups(first: Part, seconds: Sequence[Part], least: int = 1) -> list[Indices]:
+    """The units of a layer in groups whose sums can be held."""
+    each = len(first.inputs) * sum(len(second.units) * len(second.inputs) for second in seconds)
+    step = max(1, min(SUMS // each, -(-len(first.units) // least)))
+    return [first.units[start : start + step] for start in range(0, len(first.units), step)]
+
+
+def _add(block: Array, sums: Array, first: Part, units: Indices, second: Part, others: Indices) -> None:
+    """Add sums (J, I, K, P) at the places that their weights have in a block."""
+    for rows in first.rectangles(first.inputs, units):
+        for columns in second.rectangles(second.inputs, others):
+            place = window(block, rows, columns)
+            place += sums[rows.units, rows.inputs, columns.units, columns.inputs]

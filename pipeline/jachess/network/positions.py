@@ -1,0 +1,93 @@
+"""Layers whose weights act at many positions: kernels of convolutions, and matrices that meet each token of a sequence.
+
+Such a unit has a pre-activation at each of S positions, a_js = Σ_i w_ji z_is. To perturb all of these takes S passes a
+unit where its weights one by one take as many as it has inputs, so a layer is worth being seen as one where S < I.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jachess.network.evaluation import call_of, evaluate
+from jachess.network.graph import Array, Network, Weight
+from jachess.network.layers import Indices, Layer, moved_weights, point_shapes
+from jachess.network.operations import TABLE
+from jachess.network.weight_vector import unpack
+
+
+@dataclass(frozen=True)
+class PositionedLayer(Layer):
+    """Units with pre-activations at several positions, a (n, M, S).
+
+    Attributes
+    ----------
+    weight : Weight
+        The tensor that the indices go through.
+    n_positions : int
+        S.
+    """
+
+    weight: Weight
+    n_positions: int
+
+
+def find_positioned(
+    network: Network, others: Collection[Weight]
+) -> tuple[tuple[PositionedLayer, ...], tuple[Weight, ...]]:
+    """Of weight tensors in no layer, those that act at fewer positions than units have inputs, and the rest.
+
+    A tensor that is used twice stays with the rest.
+    """
+    moved, movers = moved_weights(network)
+    uses = _uses(network, moved, movers)
+    shapes, values = point_shapes(network), _values_of_one_point(network)
+    found = []
+    for weight in others:
+        if len(uses[weight.name]) != 1:
+            continue
+        number, slot = uses[weight.name][0]
+        node = network.nodes[number]
+        rule, places = TABLE[node.operation].positions, moved[node.inputs[slot]]
+        known = node.inputs[0] in shapes and node.outputs[0] in shapes
+        if rule is None or slot != 1 or not known or places.size != weight.size:
+            continue
+        positions = rule(call_of(node, values))
+        if positions is None:
+            continue
+        indices = positions.matrix(places).T
+        n_inputs, n_units = indices.shape
+        n_positions = math.prod(shapes[node.outputs[0]]) // n_units
+        if n_positions < n_inputs:
+            inputs = ((node.inputs[0], n_inputs),)
+            found.append(PositionedLayer(node.outputs[0], number, inputs, indices, weight, n_positions))
+    taken = [layer.weight for layer in found]
+    return tuple(found), tuple(weight for weight in others if weight not in taken)
+
+
+def _uses(network: Network, moved: Mapping[str, Indices], movers: Collection[int]) -> dict[str, list[tuple[int, int]]]:
+    """Nodes and slots in which each tensor's weights take part in arithmetic, or where they leave the network."""
+    found: dict[str, list[tuple[int, int]]] = {weight.name: [] for weight in network.weights}
+    places = [
+        *((n, slot, name) for n, node in enumerate(network.nodes) for slot, name in enumerate(node.inputs)),
+        (len(network.nodes), 0, network.output),
+    ]
+    for number, slot, name in places:
+        if number not in movers and name in moved:
+            for weight in network.weights:
+                if ((moved[name] >= weight.offset) & (moved[name] < weight.offset + weight.size)).any():
+                    found[weight.name].append((number, slot))
+    return found
+
+
+def in_order(layers: Sequence[Layer], positioned: Sequence[PositionedLayer]) -> list[Layer]:
+    """All of them, in topological order."""
+    return sorted([*layers, *positioned], key=lambda layer: layer.order)
+
+
+def _values_of_one_point(network: Network) -> dict[str, Array]:
+    given = {i.name: np.zeros((1, *i.shape), i.dtype) for i in network.inputs}
+    return evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})

@@ -1,0 +1,48 @@
+"""Faults in the sums over points and positions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jachess.network.graph import Array
+from jachess.network.positions import PositionedLayer
+from tests.faults.fault import HESSIAN, Fault, around, instead, returned
+
+PERTURBATIONS = "jachess.backprop.perturbations.Perturbations"
+SUMS = "jachess.backprop.position_sums"
+
+
+def first_position_only(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A unit's pre-activations at other positions stay as they are."""
+
+    def faulty(own: Any, layer: Any, units: Array, positions: slice) -> Any:
+        rows = f(own, layer, units, positions)
+        if isinstance(layer, PositionedLayer):
+            rows.reshape(len(units), -1, *rows.shape[1:])[:, max(0, 1 - positions.start) :] = 0
+        return rows
+
+    return faulty
+
+
+def next_position(f: Callable[..., Any]) -> Callable[..., Any]:
+    """What a unit sees at the position beside."""
+    return lambda own, layer: np.roll(f(own, layer), 1, axis=-1)
+
+
+def never_added(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Of several terms the last one counts."""
+    return lambda a, b, out, *, add: f(a, b, out, add=False)
+
+
+POSITIONS = (
+    Fault("positions", "the first one alone", around(f"{PERTURBATIONS}._unit_vectors", first_position_only), HESSIAN),
+    Fault("positions", "z of the next one", around(f"{PERTURBATIONS}.seen", next_position), HESSIAN),
+    Fault("missing term", "δ G at positions", instead(f"{PERTURBATIONS}.errors_at_units", lambda own, layer: None),
+          HESSIAN),
+    Fault("missing term", "R z beside δ G at positions", around(f"{SUMS}._product", never_added), HESSIAN),
+    Fault("missing term", "a layer beside one with positions", around("jachess.backprop.positions._partners",
+          returned(lambda partners: partners[:1])), HESSIAN),
+)  # fmt: skip
