@@ -59,6 +59,8 @@ def jacobian(
     ------
     PointsError
         If the points do not fit the network.
+    NetworkError
+        If the input cannot be differentiated.
     """
     arrays, kind = fit_points(net, points), floating(dtype)
     kernel = _kernel(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
@@ -247,11 +249,10 @@ def input_hessian(
 
     Raises
     ------
-    PointsError
-        If the points do not fit the network.
-    InputError
-        If there are no such outputs.
+    PointsError, NetworkError, InputError
+        If the points do not fit the network, its input cannot be differentiated, or there are no such outputs.
     """
+    net.check_input()
     chosen = list(range(net.n_outputs) if outputs is None else outputs)
     if not chosen or not all(0 <= k < net.n_outputs for k in chosen):
         raise InputError(f"outputs: there are no such outputs (wanted some of 0 to {net.n_outputs - 1}; got {chosen}).")

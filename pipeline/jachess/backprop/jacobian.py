@@ -50,12 +50,15 @@ class JacobianKernel:
     ------
     InputError
         If the method is unknown.
+    NetworkError
+        If the input cannot be differentiated.
     """
 
     def __init__(self, network: Network, *, method: str = "auto", rows: slice | None = None) -> None:
         if method not in METHODS:
             wanted = ", ".join(METHODS)
             raise InputError(f"method: unknown way to accumulate a Jacobian (wanted {wanted}; got {method!r}).")
+        network.check_input()
         self.network = network
         state, pair = (forward(network, _zeros(network, n_points)) for n_points in (1, 2))
         self._cuts = find_cuts(network, state, pair)

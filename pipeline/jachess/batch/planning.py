@@ -51,12 +51,16 @@ def make_plan(
     ------
     PlanError
         If the network has no weights where some are needed, or the job does not fit.
+    NetworkError
+        If derivatives with respect to the input are asked for, and it has none.
     """
     if not network.n_weights and (job.needs_error or "weight_jacobian" in job.quantities):
         raise PlanError(
             f"{job.network}: no weights are found in the network, so it has no derivatives with respect to them. "
             "Name its weight tensors: weights: [NAME, …]."
         )
+    if {"jacobian", "input_hessian"} & set(job.quantities):
+        network.check_input()
     absent = [k for k in job.input_hessian_outputs or () if k >= network.n_outputs]
     if absent:
         raise PlanError(

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from jachess.errors import NetworkError
+
 Array = NDArray[Any]
 
 
@@ -66,6 +68,11 @@ class Input:
     name: str
     shape: tuple[int, ...]
     dtype: str = "float64"
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it can be differentiated with respect to: tokens cannot."""
+        return self.dtype == "float64"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +137,14 @@ class Network:
     def n_weights(self) -> int:
         """W, the number of weights, biases counted."""
         return int(self.w.size)
+
+    def check_input(self) -> None:
+        """Raise a NetworkError if there is nothing to differentiate with respect to but the weights."""
+        if not self.inputs[self.input_place].is_floating:
+            raise NetworkError(
+                f"no derivatives with respect to the input: '{self.input}' holds whole numbers. Ask for those with "
+                "respect to the weights only."
+            )
 
     def astype(self, dtype: DTypeLike) -> Network:
         """The same network with weights and floating constants of another type, in which everything is computed."""

@@ -52,18 +52,18 @@ def find_positioned(
         number, slot = uses[weight.name][0]
         node = network.nodes[number]
         rule, places = TABLE[node.operation].positions, moved[node.inputs[slot]]
-        known = node.inputs[0] in shapes and node.outputs[0] in shapes
-        if rule is None or slot != 1 or not known or places.size != weight.size:
+        whole = np.array_equal(np.sort(places, axis=None), np.arange(weight.offset, weight.offset + weight.size))
+        positions = rule(call_of(node, values)) if rule is not None and whole else None
+        if positions is None or positions.weights != slot:
             continue
-        positions = rule(call_of(node, values))
-        if positions is None:
+        source, target = node.inputs[positions.source], node.outputs[0]
+        if source not in shapes or target not in shapes:
             continue
         indices = positions.matrix(places).T
         n_inputs, n_units = indices.shape
-        n_positions = math.prod(shapes[node.outputs[0]]) // n_units
+        n_positions = math.prod(shapes[target]) // n_units
         if n_positions < n_inputs:
-            inputs = ((node.inputs[0], n_inputs),)
-            found.append(PositionedLayer(node.outputs[0], number, inputs, indices, weight, n_positions))
+            found.append(PositionedLayer(target, number, ((source, n_inputs),), indices, weight, n_positions))
     taken = [layer.weight for layer in found]
     return tuple(found), tuple(weight for weight in others if weight not in taken)
 

@@ -77,7 +77,9 @@ def assemble(parts: Parts, weights: Choice = "auto") -> Network:
     nodes, output, more = without_stacking(nodes, output, constants, leaves, parts.inputs)
     tried = probe(nodes, leaves, parts.inputs)
     shape = check_points(tried, output)
-    check_derivatives(nodes, tried[0], {parts.input, *names})
+    check_derivatives(
+        nodes, tried[0], {*names, *(i.name for i in parts.inputs if i.name == parts.input and i.is_floating)}
+    )
     used = {name for node in nodes for name in node.inputs} | {output}
     made, w = _weight_vector([name for name in names if name in used], parts.tensors)
     return Network(

@@ -9,16 +9,16 @@ from jachess.network.graph import Input
 
 
 def choose_input(inputs: Sequence[Input], wanted: str | None) -> str:
-    """Name of the differentiated input: the first floating one, or ``wanted``.
+    """Name of the differentiated input: the first floating one, or ``wanted``; of whole numbers if all inputs are.
 
     Raises
     ------
     NetworkError
         If there is none, or not that one.
     """
-    floats = [i.name for i in inputs if i.dtype == "float64"]
+    floats = [i.name for i in inputs if i.is_floating] or [i.name for i in inputs]
     if not floats:
-        raise NetworkError("the network has no floating input to differentiate with respect to.")
+        raise NetworkError("the network has no input.")
     if wanted is not None and wanted not in floats:
         raise NetworkError(f"input: '{wanted}' is no floating input of the network (wanted {', '.join(floats)}).")
     return wanted or floats[0]

@@ -6,6 +6,7 @@ from jachess.network.operations.choosing import CLIP, WHERE
 from jachess.network.operations.composites import COMPOSITES
 from jachess.network.operations.convolution import CONVOLUTION
 from jachess.network.operations.einsum import EINSUM
+from jachess.network.operations.gathering import GATHERING
 from jachess.network.operations.joining import JOINING
 from jachess.network.operations.linear import LINEAR
 from jachess.network.operations.movement import MOVEMENT
@@ -37,6 +38,7 @@ TABLE: dict[str, Operation] = {
         SOFTMAX,
         (STANDARDISATION,),
         MOVEMENT,
+        GATHERING,
         SCATTERING,
         JOINING,
         SHAPES,

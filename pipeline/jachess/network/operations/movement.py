@@ -10,7 +10,7 @@ import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
-from jachess.network.operations.axes import bounded, from_end, is_float, unbroadcast
+from jachess.network.operations.axes import bounded, is_float, unbroadcast
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 
 
@@ -40,7 +40,8 @@ def moving(
     return Operation(name, n_inputs, forward, tangent, cotangent, weights=weights, moves=True, **record)
 
 
-def _lead(rows: Array, ndim: int) -> tuple[int, ...]:
+def lead_of(rows: Array, ndim: int) -> tuple[int, ...]:
+    """The axes in front of a value's own."""
     return rows.shape[: rows.ndim - ndim]
 
 
@@ -60,8 +61,8 @@ def reshaping(
     return moving(
         name,
         n_inputs,
-        lambda call, rows: _reshaped(rows, _lead(rows, call.x.ndim), shape(call)),
-        lambda call, rows: _reshaped(rows, _lead(rows, call.y.ndim), call.x.shape),
+        lambda call, rows: _reshaped(rows, lead_of(rows, call.x.ndim), shape(call)),
+        lambda call, rows: _reshaped(rows, lead_of(rows, call.y.ndim), call.x.shape),
         **record,
     )
 
@@ -136,14 +137,14 @@ def _slices(call: Call) -> tuple[Any, ...]:
 
 
 def _unsliced(call: Call, rows: Array) -> Array:
-    whole = np.zeros(_lead(rows, call.y.ndim) + call.x.shape, rows.dtype)
+    whole = np.zeros(lead_of(rows, call.y.ndim) + call.x.shape, rows.dtype)
     whole[_slices(call)] = rows
     return whole
 
 
 def _expand(call: Call, rows: Array) -> Array:
     shape = bounded(np.broadcast_shapes(call.x.shape, tuple(integers(call, 1) or ())))
-    lead = _lead(rows, call.x.ndim)
+    lead = lead_of(rows, call.x.ndim)
     padded = rows.reshape(lead + (1,) * (len(shape) - call.x.ndim) + call.x.shape)
     return np.ascontiguousarray(np.broadcast_to(padded, lead + shape))
 
@@ -155,67 +156,9 @@ def _tile(call: Call, rows: Array) -> Array:
 
 
 def _untile(call: Call, rows: Array) -> Array:
-    lead = _lead(rows, call.y.ndim)
+    lead = lead_of(rows, call.y.ndim)
     split = [part for size, times in zip(call.x.shape, integers(call, 1) or [], strict=True) for part in (times, size)]
     return np.asarray(rows.reshape(lead + tuple(split)).sum(axis=tuple(len(lead) + 2 * i for i in range(call.x.ndim))))
-
-
-def _indices(call: Call) -> tuple[Array, int]:
-    indices, axis = call.inputs[1], from_end(call.attributes["axis"], call.x.ndim)
-    assert indices is not None
-    size = call.x.shape[axis]
-    if indices.size and (indices.min() < -size or indices.max() >= size):
-        raise NetworkError(f"an index is outside its axis (wanted {-size} to {size - 1})")
-    return np.where(indices < 0, indices + size, indices), axis
-
-
-def _gather(call: Call, rows: Array) -> Array:
-    indices, axis = _indices(call)
-    bounded((*call.x.shape[: axis + call.x.ndim], *indices.shape, *call.x.shape[axis + call.x.ndim + 1 :]))
-    return np.take(rows, indices, axis=axis)
-
-
-def _scatter(call: Call, rows: Array) -> Array:
-    """What was taken twice is added twice."""
-    indices, axis = _indices(call)
-    behind = -axis - 1  # axes behind the gathered one
-    lead = _lead(rows, call.y.ndim)
-    whole = np.zeros(lead + call.x.shape, rows.dtype)
-    front = rows.ndim - behind - indices.ndim
-    moved = rows.reshape((*rows.shape[:front], indices.size, *rows.shape[front + indices.ndim :]))
-    np.add.at(np.moveaxis(whole, axis, 0), indices.ravel(), np.moveaxis(moved, front, 0))
-    return whole
-
-
-def _flat_indices(call: Call) -> tuple[Array, int]:
-    """GatherND's positions on its q gathered axes laid end to end, and the number of axes behind them."""
-    indices = call.inputs[1]
-    assert indices is not None
-    if call.attributes["batch_dims"]:
-        raise NetworkError("batch_dims is not supported. Export the network with Gather in its place")
-    sizes = call.x.shape[: indices.shape[-1]]
-    if (indices < -np.array(sizes)).any() or (indices >= np.array(sizes)).any():
-        raise NetworkError(f"an index is outside its axis (wanted within {sizes})")
-    flat = np.ravel_multi_index(tuple(np.moveaxis(indices % sizes, -1, 0)), sizes)
-    return np.asarray(flat), call.x.ndim - len(sizes)
-
-
-def _gather_nd(call: Call, rows: Array) -> Array:
-    flat, behind = _flat_indices(call)
-    lead = _lead(rows, call.x.ndim)
-    rest = call.x.shape[call.x.ndim - behind :]
-    bounded((*lead, *flat.shape, *rest))
-    return np.take(rows.reshape((*lead, -1, *rest)), flat, axis=len(lead))
-
-
-def _scatter_nd(call: Call, rows: Array) -> Array:
-    flat, behind = _flat_indices(call)
-    lead = _lead(rows, call.y.ndim)
-    rest = call.x.shape[call.x.ndim - behind :]
-    whole = np.zeros((*lead, math.prod(call.x.shape[: call.x.ndim - behind]), *rest), rows.dtype)
-    moved = rows.reshape((*lead, flat.size, *rest))
-    np.add.at(np.moveaxis(whole, len(lead), 0), flat.ravel(), np.moveaxis(moved, len(lead), 0))
-    return whole.reshape(lead + call.x.shape)
 
 
 def _same(call: Call, rows: Array) -> Array:
@@ -238,6 +181,4 @@ MOVEMENT = (
     moving("Slice", (3, 5), lambda call, rows: rows[_slices(call)], _unsliced, static=(1, 2, 3, 4)),
     moving("Expand", (2, 2), _expand, lambda call, rows: unbroadcast(rows, call.y.ndim, call.x.shape), static=(1,)),
     moving("Tile", (2, 2), _tile, _untile, static=(1,)),
-    moving("Gather", (2, 2), _gather, _scatter, attributes={"axis": 0}, weights=(0,)),
-    moving("GatherND", (2, 2), _gather_nd, _scatter_nd, attributes={"batch_dims": 0}),
 )

@@ -66,18 +66,22 @@ Wanted = tuple[bool, ...]
 
 @dataclass(frozen=True)
 class Positions:
-    """How a matrix of weights, the second input, acts at S positions of each point: a_js = Σ_i w_ji z_is + ….
+    """How a matrix of weights acts at S positions of each point: a_js = Σ_i w_ji z_is + ….
 
     Attributes
     ----------
-    seen : rows of the first input (…, N, *shape) -> z, (…, N, I, S)
+    seen : rows of the source (…, N, *shape) -> z, (…, N, I, S)
     units : rows of the output (…, N, *shape) -> a, (…, N, J, S)
     matrix : an array shaped as the weights -> w, (J, I)
+    weights, source : int
+        The input slots of w, and of what z is made of.
     """
 
     seen: Callable[[Array], Array]
     units: Callable[[Array], Array]
     matrix: Callable[[Array], Array]
+    weights: int = 1
+    source: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ class Operation:
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
     positions : Call -> Positions or None
-        Of an operation whose second input may act at many positions of each point, the points on the first axis.
+        Of an operation in which weights may act at many positions of each point, the points on the first axis.
     static : tuple of int
         Inputs that say what is done, like a shape: the same for all points, and no weights.
     working : Call -> int
