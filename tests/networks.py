@@ -218,14 +218,16 @@ def kernels(b: Builder) -> str:
 
 
 def pairs(b: Builder) -> str:
-    """Two tokens that matrices meet, one of them turned, one used twice, and a residual."""
+    """Two tokens that matrices meet, one of them turned, one used twice, and a branch with the tokens first."""
     z = b.apply("Reshape", b.layer("x", "first", 6, 5), b.constant("tokens", np.array([0, 2, 3])))
     z = b.apply("Tanh", b.apply("MatMul", z, b.weight("embedding", 3, 4)))
     turned = b.apply("Transpose", b.weight("turned", 5, 4), perm=(1, 0))
-    s = b.apply("Sin", b.apply("Add", b.apply("MatMul", z, turned), b.weight("bias", 5)))
-    z = b.apply("Add", z, b.apply("MatMul", s, b.weight("back", 5, 4)))
+    s = b.apply("MatMul", b.apply("Transpose", z, perm=(1, 0, 2)), turned)
+    s = b.apply("MatMul", b.apply("Sin", b.apply("Add", s, b.weight("bias", 5))), b.weight("back", 5, 4))
+    z = b.apply("Add", z, b.apply("Transpose", s, perm=(1, 0, 2)))
+    b.weight("twice", 4, 4)
     for _ in range(2):
-        z = b.apply("Tanh", b.apply("MatMul", z, b.weight("twice", 4, 4) if "twice" not in b.tensors else "twice"))
+        z = b.apply("Tanh", b.apply("MatMul", z, "twice"))
     return b.layer(b.apply("Flatten", z), "output", 3, 8)
 
 

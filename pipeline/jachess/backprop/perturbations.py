@@ -81,7 +81,9 @@ class Perturbations:
             return Diagonal(np.ones_like(value)[None], units)
         n_positions = positions.stop - positions.start
         n_rows = len(units) * n_positions
-        rows = np.moveaxis(np.zeros((n_rows, *value.shape[1:], len(value)), value.dtype), -1, 1)
+        shape = [size for axis, size in enumerate(value.shape) if axis != layer.point_axis]
+        rows = np.zeros((n_rows, *shape, self.state.n_points), value.dtype)
+        rows = np.moveaxis(rows, -1, 1 + layer.point_axis)
         unit, position = np.divmod(np.arange(n_rows), n_positions)
         self._uses(layer).units(rows)[np.arange(n_rows), :, units[unit], positions.start + position] = 1
         return rows
@@ -128,6 +130,6 @@ class Perturbations:
     def _uses(self, layer: PositionedLayer) -> Positions:
         rule = TABLE[self.head.network.nodes[layer.order].operation].positions
         assert rule is not None
-        found = rule(self.state.calls[layer.order])
+        found = rule(self.state.calls[layer.order], layer.point_axis)
         assert found is not None
         return found

@@ -62,7 +62,8 @@ class _Use:
 
 def find_layers(network: Network) -> tuple[tuple[Layer, ...], tuple[Weight, ...]]:
     """The layers of a network in topological order, and the weight tensors that enter in some other way."""
-    shapes = {name: shape[0] for name, shape in point_shapes(network).items() if len(shape) == 1}
+    axes = point_axes(network).items()
+    shapes = {name: shape[0] for name, (axis, shape) in axes if axis == 0 and len(shape) == 1}
     moved, movers = moved_weights(network)
     uses: list[_Use] = []
     other: set[int] = set()
@@ -104,15 +105,20 @@ def labels(network: Network) -> tuple[list[str], Indices, Indices]:
     return names, units, inputs
 
 
-def point_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Of all values (N, *shape) whose first axis grows with the points, and no other one: their shapes behind it."""
+def point_axes(network: Network) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Of all values of which one axis grows with the points, and no other: that axis, and the shape of one point."""
     shapes = []
     for n_points in (2, 3):
         given = {i.name: np.zeros((n_points, *i.shape), i.dtype) for i in network.inputs}
         values = evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
         shapes.append({name: np.shape(value) for name, value in values.items()})
-    two, three = shapes
-    return {name: shape[1:] for name, shape in two.items() if shape[:1] == (2,) and three[name] == (3, *shape[1:])}
+    found = {}
+    for name, two in shapes[0].items():
+        three = shapes[1][name]
+        growing = [axis for axis, sizes in enumerate(zip(two, three, strict=True)) if sizes != (two[axis],) * 2]
+        if len(growing) == 1 and (two[growing[0]], three[growing[0]]) == (2, 3):
+            found[name] = growing[0], two[: growing[0]] + two[growing[0] + 1 :]
+    return found
 
 
 def moved_weights(network: Network) -> tuple[dict[str, Indices], set[int]]:

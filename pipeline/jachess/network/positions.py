@@ -14,7 +14,7 @@ import numpy as np
 
 from jachess.network.evaluation import call_of, evaluate
 from jachess.network.graph import Array, Network, Weight
-from jachess.network.layers import Indices, Layer, moved_weights, point_shapes
+from jachess.network.layers import Indices, Layer, moved_weights, point_axes
 from jachess.network.operations import TABLE
 from jachess.network.weight_vector import unpack
 
@@ -29,10 +29,13 @@ class PositionedLayer(Layer):
         The tensor that the indices go through.
     n_positions : int
         S.
+    point_axis : int
+        Which axis of the pre-activation is that of the points.
     """
 
     weight: Weight
     n_positions: int
+    point_axis: int
 
 
 def find_positioned(
@@ -44,7 +47,7 @@ def find_positioned(
     """
     moved, movers = moved_weights(network)
     uses = _uses(network, moved, movers)
-    shapes, values = point_shapes(network), _values_of_one_point(network)
+    axes, values = point_axes(network), _values_of_one_point(network)
     found = []
     for weight in others:
         if len(uses[weight.name]) != 1:
@@ -53,17 +56,18 @@ def find_positioned(
         node = network.nodes[number]
         rule, places = TABLE[node.operation].positions, moved[node.inputs[slot]]
         whole = np.array_equal(np.sort(places, axis=None), np.arange(weight.offset, weight.offset + weight.size))
-        positions = rule(call_of(node, values)) if rule is not None and whole else None
+        if rule is None or not whole or node.outputs[0] not in axes:
+            continue
+        target, (axis, shape) = node.outputs[0], axes[node.outputs[0]]
+        positions = rule(call_of(node, values), axis)
         if positions is None or positions.weights != slot:
             continue
-        source, target = node.inputs[positions.source], node.outputs[0]
-        if source not in shapes or target not in shapes:
-            continue
-        indices = positions.matrix(places).T
+        source, indices = node.inputs[positions.source], positions.matrix(places).T
         n_inputs, n_units = indices.shape
-        n_positions = math.prod(shapes[target]) // n_units
-        if n_positions < n_inputs:
-            found.append(PositionedLayer(target, number, ((source, n_inputs),), indices, weight, n_positions))
+        n_positions = math.prod(shape) // n_units
+        if source in axes and axes[source][0] == axis and n_positions < n_inputs:
+            inputs = ((source, n_inputs),)
+            found.append(PositionedLayer(target, number, inputs, indices, weight, n_positions, axis))
     taken = [layer.weight for layer in found]
     return tuple(found), tuple(weight for weight in others if weight not in taken)
 

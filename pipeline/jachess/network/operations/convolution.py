@@ -115,7 +115,7 @@ def _bilinear(
     product: Callable[[_Shape, Array, Array], Array],
     to_input: Callable[[_Shape, Array, Array], Array],
     to_kernel: Callable[[_Shape, Array, Array], Array],
-    positions: Callable[[Call], Positions | None] | None = None,
+    positions: Callable[[Call, int], Positions | None] | None = None,
     **extra: object,
 ) -> Operation:
     """The record of y = B(x, w) + b.
@@ -216,9 +216,9 @@ def _transposed_shape(call: Call) -> _Shape:
     return _Shape(groups, windows, kernel.shape[1], kernel.shape[0] // groups)
 
 
-def _conv_positions(call: Call) -> Positions | None:
+def _conv_positions(call: Call, axis: int) -> Positions | None:
     shape = _conv_shape(call)
-    if shape.groups > 1:
+    if shape.groups > 1 or axis != 0:
         return None
     return Positions(
         seen=lambda rows: shape.seen(rows)[..., 0, :, :],

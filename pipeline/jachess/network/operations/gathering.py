@@ -40,20 +40,21 @@ def _scatter(call: Call, rows: Array) -> Array:
     return whole
 
 
-def _gather_positions(call: Call) -> Positions | None:
+def _gather_positions(call: Call, points: int) -> Positions | None:
     """A table of weights: what its units see at each position is a vector with 1 at the row that is taken, and 0s."""
     indices, axis = _indices(call)
-    if axis != -call.x.ndim or call.x.ndim != 2 or indices.ndim < 1:
+    if axis != -call.x.ndim or call.x.ndim != 2:
         return None
     size, width = call.x.shape
 
     def seen(indices: Array) -> Array:
-        flat = np.where(indices < 0, indices + size, indices).reshape(len(indices), 1, -1)
-        found: Array = (flat == np.arange(size)[:, None]).astype(call.x.dtype)
+        moved = np.moveaxis(np.where(indices < 0, indices + size, indices), points, 0)
+        found: Array = (moved.reshape(len(moved), 1, -1) == np.arange(size)[:, None]).astype(call.x.dtype)
         return found
 
     def units(rows: Array) -> Array:
-        return rows.reshape(*rows.shape[: rows.ndim - indices.ndim], -1, width).swapaxes(-1, -2)
+        moved = np.moveaxis(rows, points - indices.ndim - 1, -indices.ndim - 1)
+        return moved.reshape(*moved.shape[: moved.ndim - indices.ndim], -1, width).swapaxes(-1, -2)
 
     return Positions(seen, units, lambda table: table.T, weights=0, source=1)
 

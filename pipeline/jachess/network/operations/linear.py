@@ -215,15 +215,14 @@ def _matmul_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe
     return _matmul_sides(m, wanted, m.result(dy[0], call.y.ndim), da, db)
 
 
-def _matmul_positions(call: Call) -> Positions | None:
+def _matmul_positions(call: Call, axis: int) -> Positions | None:
     a, b = call.inputs
     if a is None or b is None or a.ndim < 3 or b.ndim != 2:
         return None
 
     def by_position(rows: Array) -> Array:
-        """Rows (…, N, *positions, width) as (…, N, width, S)."""
-        lead = rows.shape[: rows.ndim - a.ndim + 1]
-        return _transposed(rows.reshape(*lead, -1, rows.shape[-1]))
+        moved = np.moveaxis(rows, axis - a.ndim, -a.ndim)
+        return _transposed(moved.reshape(*moved.shape[: moved.ndim - a.ndim + 1], -1, moved.shape[-1]))
 
     return Positions(by_position, by_position, _transposed)
 

@@ -70,8 +70,8 @@ class Positions:
 
     Attributes
     ----------
-    seen : rows of the source (…, N, *shape) -> z, (…, N, I, S)
-    units : rows of the output (…, N, *shape) -> a, (…, N, J, S)
+    seen : rows of the source -> z, (…, N, I, S)
+    units : rows of the output -> a, (…, N, J, S), as a view
     matrix : an array shaped as the weights -> w, (J, I)
     weights, source : int
         The input slots of w, and of what z is made of.
@@ -115,8 +115,8 @@ class Operation:
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
-    positions : Call -> Positions or None
-        Of an operation in which weights may act at many positions of each point, the points on the first axis.
+    positions : (Call, axis) -> Positions or None
+        Of an operation in which weights may act at many positions of each point, if that axis is the points'.
     static : tuple of int
         Inputs that say what is done, like a shape: the same for all points, and no weights.
     working : Call -> int
@@ -139,7 +139,7 @@ class Operation:
     elementwise: bool = False
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
-    positions: Callable[[Call], Positions | None] | None = None
+    positions: Callable[[Call, int], Positions | None] | None = None
     static: tuple[int, ...] = ()
     working: Callable[[Call], int] = lambda call: 0
     domain: str = ""
