@@ -140,9 +140,13 @@ JACOBIANS = tuple(
         ((256, 128, 8, 128, 256), 3.0),
     )
 )
-POSITIONS = tuple(
-    Case(quantity, sizes, n_points=256, target=target, kind=kind)
-    for kind, sizes in (("convolution", (8, 4, 8, 10)), ("transformer", (8, 4, 8, 5)))
-    for quantity, target in (("hessian", 5), ("jacobian", 1))
+POSITIONS = (
+    *(
+        Case(quantity, sizes, n_points=256, target=target, kind=kind)
+        for kind, sizes in (("convolution", (8, 4, 8, 10)), ("transformer", (8, 4, 8, 5)))
+        for quantity, target in (("hessian", 5), ("jacobian", 1))
+    ),
+    Case("hessian", (8, 8, 32, 10), n_points=64, target=5, kind="convolution"),
+    Case("hessian", (8, 8, 32, 5), n_points=32, target=5, kind="transformer"),
 )
 """Weights that act at many positions."""
