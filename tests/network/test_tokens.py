@@ -44,7 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_table_is_a_layer_at_each_token_and_its_hessian_agrees_with_products(folder: Path) -> None:
     network = jachess.read_network(folder / "net.onnx")
     positioned, _ = find_positioned(network, find_layers(network)[1])
-    assert [(layer.weight.name, layer.n_positions) for layer in positioned] == [("table", TOKENS), ("mix", TOKENS)]
+    found = [([weight.name for weight in layer.weights], layer.n_positions) for layer in positioned]
+    assert found == [(["table"], TOKENS), (["mix", "shift"], TOKENS)]
     points, targets = (np.load(folder / f"{name}.npy") for name in ("points", "targets"))
     hessian = jachess.hessian(network, points, targets, error="sum-of-squares")
     for v in np.random.default_rng(1).normal(size=(3, network.n_weights)):

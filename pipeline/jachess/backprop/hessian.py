@@ -25,6 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jachess.backprop.perturbations import perturbations
+from jachess.backprop.places import mirror
 from jachess.backprop.positions import dearer, insert_positions
 from jachess.backprop.propagation import Chunks
 from jachess.backprop.tile_sums import accumulate
@@ -58,7 +59,8 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
     _insert_tiles(head, chunks, layers, rows, columns, block)
     insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)
-    insert_products(head, chunks, [*others, *(layer.weight for layer in by_rows)], others, rows, columns, block)
+    by_rows_too = [*others, *(weight for layer in by_rows for weight in layer.weights)]
+    insert_products(head, chunks, by_rows_too, others, rows, columns, block)
     return block
 
 
@@ -84,6 +86,5 @@ def hessian_strip(head: Head, chunks: Chunks, rows: slice, stop: int | None = No
     array (rows, stop - rows.start), float64; stop is W by default
     """
     strip = hessian_block(head, chunks, rows, slice(rows.start, head.network.n_weights if stop is None else stop))
-    corner = strip[:, : len(strip)]
-    corner[:] = np.triu(corner) + np.triu(corner, 1).T
+    mirror(strip[:, : len(strip)])
     return strip

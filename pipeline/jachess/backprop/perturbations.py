@@ -99,7 +99,7 @@ class Perturbations:
     def seen(self, layer: Layer) -> Array:
         """What feeds a layer at each of its positions, z (n, ΣI, S)."""
         if isinstance(layer, PositionedLayer):
-            return self._uses(layer).seen(self.state.values[layer.inputs[0][0]])
+            return _with_bias(layer, self._uses(layer).seen(self.state.values[layer.inputs[0][0]]), 1)
         return self.fed(layer).T[:, :, None]
 
     def seen_tangents(self, layer: Layer, tangents: Mapping[str, Tangent]) -> Array | None:
@@ -109,8 +109,8 @@ class Perturbations:
         if some is None:
             return None
         if isinstance(layer, PositionedLayer):
-            return self._uses(layer).seen(some)
-        found = np.zeros((*some.shape[:2], sum(width for _, width in layer.inputs), 1), some.dtype)
+            return _with_bias(layer, self._uses(layer).seen(some), 0)
+        found = np.zeros((*some.shape[:2], len(layer.indices), 1), some.dtype)
         start = 0
         for tangent, (_, width) in zip(given, layer.inputs, strict=True):
             if tangent is not None:
@@ -133,3 +133,12 @@ class Perturbations:
         found = rule(self.state.calls[layer.order], layer.point_axis)
         assert found is not None
         return found
+
+
+def _with_bias(layer: Layer, rows: Array, number: float) -> Array:
+    """Rows (…, I, S), and a number in the place of a bias's input."""
+    if len(layer.indices) == rows.shape[-2]:
+        return rows
+    found = np.empty((*rows.shape[:-2], len(layer.indices), rows.shape[-1]), rows.dtype)
+    found[..., :-1, :], found[..., -1, :] = rows, number
+    return found

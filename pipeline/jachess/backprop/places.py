@@ -12,6 +12,9 @@ from numpy.lib.stride_tricks import as_strided
 from jachess.network.graph import Array
 from jachess.network.layers import CONSTANT, Indices, Layer
 
+MIRRORED = 256
+"""Rows that are brought to the other side of the diagonal together."""
+
 
 @dataclass(frozen=True)
 class Rectangle:
@@ -132,3 +135,12 @@ def window(block: Array, rows: Rectangle, columns: Rectangle) -> Array:
     down, across = block.strides
     steps = (rows.unit_step * down, rows.input_step * down, columns.unit_step * across, columns.input_step * across)
     return as_strided(block[rows.start :, columns.start :], (*rows.shape, *columns.shape), steps)
+
+
+def mirror(block: Array) -> None:
+    """Make a square block symmetric in place: what is above the diagonal goes below it."""
+    for start in range(0, len(block), MIRRORED):
+        rows = slice(start, start + MIRRORED)
+        corner = block[rows, rows]
+        corner[:] = np.triu(corner) + np.triu(corner, 1).T
+        block[rows.stop :, rows] = block[rows, rows.stop :].T

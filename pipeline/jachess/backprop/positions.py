@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from jachess.backprop.parallel import map_all
 from jachess.backprop.perturbations import perturbations, repeatable
-from jachess.backprop.places import Part, window
+from jachess.backprop.places import Part, mirror, window
 from jachess.backprop.position_sums import position_sums
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import pieces
@@ -86,8 +84,11 @@ def fill_positions(head: Head, chunks: Sequence[tuple[Points, Array]], layers: S
         place(item, found)
     for layer in layers:
         if isinstance(layer, PositionedLayer):
-            own = whole[layer.weight.slice, layer.weight.slice]
-            own[:] = np.triu(own) + np.triu(own, 1).T
+            matrix, *biases = (weight.slice for weight in layer.weights)
+            mirror(whole[matrix, matrix])
+            for bias in biases:
+                mirror(whole[bias, bias])
+                whole[bias, matrix] = whole[matrix, bias].T
 
 
 def _items(all_parts: Sequence[Part]) -> Iterator[tuple[Part, list[Part]]]:

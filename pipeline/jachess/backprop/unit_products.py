@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 import numpy as np
 
 from jachess.backprop.parallel import for_all
+from jachess.backprop.places import mirror
 from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import perturbed_gradients
 from jachess.network.graph import Array, Network, Weight
@@ -65,8 +66,7 @@ def fill_products(head: Head, chunks: Chunks, others: Sequence[Weight], whole: A
 
     for_all(fill, [(n, some) for n, weight in enumerate(in_order) for some in _batches(weight.slice, UNIT_VECTORS)])
     for weight in others:
-        own = whole[weight.slice, weight.slice]
-        own[:] = np.triu(own) + np.triu(own, 1).T
+        mirror(whole[weight.slice, weight.slice])
 
 
 def _products(head: Head, chunks: Chunks, weight: Weight, some: slice, reached: Collection[Weight]) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from jachess.backprop.parallel import map_all, n_cores
 from jachess.backprop.perturbations import perturbations, repeatable
+from jachess.backprop.places import mirror
 from jachess.backprop.positions import fill_positions
 from jachess.backprop.propagation import Points
 from jachess.backprop.tile import Tile
@@ -42,7 +43,7 @@ def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
     else:
         _share_pieces(head, layers, chunks, whole)
     if overlap(layers):  # where several tiles add to one place, they did so in another order across the diagonal
-        whole[:] = np.triu(whole) + np.triu(whole, 1).T
+        mirror(whole)
     if positioned:
         fill_positions(head, chunks, in_order(layers, positioned), whole)
     fill_products(head, lambda: chunks, others, whole)

@@ -73,8 +73,8 @@ class Positions:
     seen : rows of the source -> z, (…, N, I, S)
     units : rows of the output -> a, (…, N, J, S), as a view
     matrix : an array shaped as the weights -> w, (J, I)
-    weights, source : int
-        The input slots of w, and of what z is made of.
+    weights, source, bias : int
+        The input slots of w, of what z is made of, and of a number that is added to each unit.
     """
 
     seen: Callable[[Array], Array]
@@ -82,6 +82,7 @@ class Positions:
     matrix: Callable[[Array], Array]
     weights: int = 1
     source: int = 0
+    bias: int = 2
 
 
 @dataclass(frozen=True)
