@@ -55,11 +55,11 @@ def product(left: Factor, right: Factor, out: Array | None = None) -> Factor:
     if isinstance(right, Constant):
         if isinstance(left, Constant):
             return Constant(left.matrix @ right.matrix)
-        target = _room(out, left.shape[0], left.shape[1], right.matrix.shape[1], left.dtype)
+        target = room(out, left.shape[0], left.shape[1], right.matrix.shape[1], left.dtype)
         np.matmul(left.reshape(-1, left.shape[2]), right.matrix, out=target.reshape(-1, target.shape[2]))
         return target
     matrices = left.matrix if isinstance(left, Constant) else left
-    target = _room(out, len(right), matrices.shape[-2], right.shape[2], right.dtype)
+    target = room(out, len(right), matrices.shape[-2], right.shape[2], right.dtype)
     return np.matmul(matrices, right, out=target)
 
 
@@ -81,7 +81,7 @@ def _scaled_rows(scale: Array, right: Constant | Elementwise | Array, out: Array
         return Elementwise(scale * right.derivatives)
     if isinstance(right, Constant):
         rows, columns = right.matrix.shape
-        target = _room(out, len(scale), rows, columns, scale.dtype)
+        target = room(out, len(scale), rows, columns, scale.dtype)
         return np.multiply(scale[:, :, None], right.matrix, out=target)
     return np.multiply(scale[:, :, None], right, out=right)
 
@@ -93,7 +93,7 @@ def _scaled_columns(left: Constant | Array, scale: Array) -> Factor:
     return np.multiply(left, scale[:, None, :], out=left)
 
 
-def _room(out: Array | None, n_points: int, rows: int, columns: int, dtype: np.dtype[np.floating]) -> Array:
+def room(out: Array | None, n_points: int, rows: int, columns: int, dtype: np.dtype[np.floating]) -> Array:
     """Where a dense product goes: ``out``, if it is of this type, or a working array."""
     if out is not None and out.dtype == dtype and out.shape == (n_points, rows, columns):
         return out

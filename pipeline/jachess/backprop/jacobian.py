@@ -13,7 +13,7 @@ import numpy as np
 from jachess.backprop.cuts import Bracket, Cut, cheapest, find_cuts
 from jachess.backprop.factors import Constant, Factor, product, spelled
 from jachess.backprop.propagation import Points, State, forward, points_last
-from jachess.backprop.segments import Segment, find_segments
+from jachess.backprop.segments import Segment, find_segments, in_runs
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
 
@@ -61,21 +61,22 @@ class JacobianKernel:
         network.check_input()
         self.network = network
         state, pair = (forward(network, _zeros(network, n_points)) for n_points in (1, 2))
-        self._cuts = find_cuts(network, state, pair)
+        cuts = find_cuts(network, state, pair)
+        self._depends = bool(cuts)
         chosen = list(range(network.n_outputs)[rows if rows is not None else slice(None)])
         self.n_rows = len(chosen)
         self._chosen: Factor = None
         self._segments: list[Segment] = []
-        if self._cuts:
-            if self._cuts[-1].value != network.output:
+        if cuts:
+            if cuts[-1].value != network.output:
                 last = len(network.nodes) - 1
-                self._cuts.append(Cut(network.output, network.n_outputs, 1.0, last, state.n_elements))
+                cuts.append(Cut(network.output, network.n_outputs, 1.0, last, state.n_elements))
             if len(chosen) < network.n_outputs:
                 self._chosen = Constant(np.eye(network.n_outputs, dtype=network.w.dtype)[chosen])
                 method = "reverse"
-            self._bracket = cheapest(self._cuts, method)
-            self._segments = find_segments(network, self._cuts, state)
-        self.width, self.cost = (self._bracket.elements, self._bracket.cost) if self._cuts else (1, 0.0)
+            self._segments = find_segments(network, cuts, state)
+            self._bracket = cheapest([cuts[0], *(segment.end for segment in self._segments)], method)
+        self.width, self.cost = (self._bracket.elements, self._bracket.cost) if cuts else (1, 0.0)
         self._passed = any(segment.passed for segment in self._segments)
         self.points_at_once = max(1, (PASSED if self._passed else WORKING) // self.width)
 
@@ -86,7 +87,7 @@ class JacobianKernel:
             self._fill_chunk(tuple(array[part] for array in points), jacobian[part])
 
     def _fill_chunk(self, points: Points, jacobian: Array) -> None:
-        if not self._cuts:  # no output depends on the input
+        if not self._depends:  # no output depends on the input
             jacobian[...] = 0
             return
         state = forward(self.network, points_last(points) if self._passed else points)
@@ -101,15 +102,17 @@ class JacobianKernel:
             found, end = rows, bracket.end
             if bracket.behind is not None:
                 found, end = self._between(state, bracket.behind), bracket.behind.start
-            for number in range(end - 1, bracket.start - 1, -1):
-                found = self._segments[number].pull(found, state, out if number == bracket.start else None)
+            segments = list(in_runs(self._segments[bracket.start : end]))
+            for segment in reversed(segments):
+                found = segment.pull(found, state, out if segment is segments[0] else None)
             return found
         if bracket.how == "forward":
             start = bracket.start
             if bracket.before is not None:
                 found, start = self._between(state, bracket.before), bracket.before.end
-            for number in range(start, bracket.end):
-                found = self._segments[number].push(found, state, out if number == bracket.end - 1 else None)
+            segments = list(in_runs(self._segments[start : bracket.end]))
+            for segment in segments:
+                found = segment.push(found, state, out if segment is segments[-1] else None)
             return found
         assert bracket.before is not None
         assert bracket.behind is not None

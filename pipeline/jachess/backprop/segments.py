@@ -1,30 +1,34 @@
 """Segments of a network between two cuts, and what the Jacobian of each looks like.
 
-A segment of linear operations with the same coefficients for all points is one matrix, computed once; a segment of
-elementwise operations has a derivative for each element. Through any other, rows are pulled and columns are pushed.
+A segment of linear operations with the same coefficients for all points is one matrix, computed once, if a product with
+it costs less than a pass; a segment of elementwise operations has a derivative for each element. Through any other,
+rows are pulled and columns are pushed, through several that follow each other at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from jachess.backprop.cuts import Cut
-from jachess.backprop.diagonal import Diagonal, dense
-from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
+from jachess.backprop.diagonal import Diagonal, Tangent, dense
+from jachess.backprop.factors import Constant, Elementwise, Factor, product, room, spelled
 from jachess.backprop.propagation import State, pull_cotangents, push_tangents
 from jachess.network.graph import Array, Network, Node
 from jachess.network.operations import TABLE
 from jachess.network.paths import descendants
 from jachess.network.working_arrays import empty
 
+PASSING = 64
+"""Multiplications in a product of matrices that take as long as an element takes to pass an operation."""
+
 
 @dataclass(frozen=True)
 class Segment:
-    """The part of a network from one cut to the next; ``constant`` if its Jacobian is the same for all points."""
+    """The part of a network from one cut to another; ``constant`` if its Jacobian is the same for all points."""
 
     network: Network
     start: Cut
@@ -43,9 +47,10 @@ class Segment:
         if own is not None:
             return product(rows, own, out)
         given = spelled(rows, state.n_points, self.end.width, self.network.w.dtype)
-        seeds = given.transpose(1, 0, 2).reshape(-1, *state.values[self.end.value].shape)
-        cotangents = pull_cotangents(self.network, state, {self.end.value: seeds}, [self.start.value])
-        return self._by_point(cotangents.get(self.start.value), state, given.shape[1], self.start.width)
+        seeds = {self.end.value: _points_last(given, state.values[self.end.value])}
+        found = pull_cotangents(self.network, state, seeds, [self.start.value]).get(self.start.value)
+        target = room(out, state.n_points, given.shape[1], self.start.width, self.network.w.dtype)
+        return _written(target, None if found is None else found.swapaxes(0, 1))
 
     def push(self, columns: Factor, state: State, out: Array | None = None) -> Factor:
         """Columns, the Jacobian of the start, as that of the end (the forward formalism)."""
@@ -53,40 +58,60 @@ class Segment:
         if own is not None:
             return product(own, columns, out)
         given = spelled(columns, state.n_points, self.start.width, self.network.w.dtype)
-        seeds = given.transpose(2, 0, 1).reshape(-1, *state.values[self.start.value].shape)
-        tangents = push_tangents(self.network, state, {self.start.value: seeds}, until=self.end.value)
-        moved = self._by_point(dense(tangents.get(self.end.value)), state, given.shape[2], self.end.width)
-        return np.ascontiguousarray(moved.transpose(0, 2, 1))
-
-    def _by_point(self, rows: Array | None, state: State, n_rows: int, width: int) -> Array:
-        """Rows (R, n, *shape) as (n, R, width), in memory of their own."""
-        found = empty((state.n_points, n_rows, width), self.network.w.dtype)
-        found[...] = 0 if rows is None else rows.reshape(n_rows, state.n_points, width).transpose(1, 0, 2)
-        return found
+        seeds = {self.start.value: _points_last(given.swapaxes(1, 2), state.values[self.start.value])}
+        found = dense(push_tangents(self.network, state, seeds, until=self.end.value).get(self.end.value))
+        target = room(out, state.n_points, self.end.width, given.shape[2], self.network.w.dtype)
+        return _written(target, None if found is None else np.moveaxis(found, 0, -1))
 
     def _factor(self, state: State) -> Factor:
         if not self.elementwise:
             return self.constant
-        response = _response(self.network, state, self.start, self.end)
-        assert isinstance(response, Diagonal)
-        return Elementwise(np.ascontiguousarray(response.values[0]))
+        seeds = {self.start.value: np.ones_like(state.values[self.start.value])[None]}
+        found = dense(push_tangents(self.network, state, seeds, until=self.end.value)[self.end.value])
+        assert found is not None
+        return Elementwise(np.ascontiguousarray(found.reshape(state.n_points, self.start.width)))
 
 
 def find_segments(network: Network, cuts: Sequence[Cut], state: State) -> list[Segment]:
-    """The segments between the cuts; ``state`` is that of a single point."""
+    """The segments between the cuts, each with its costs; ``state`` is that of a single point.
+
+    There is none where elements keep their order, as in a Reshape.
+    """
     active = descendants(network, [network.input])
     varying = descendants(network, [i.name for i in network.inputs])
-    found = []
+    found: list[Segment] = []
     for start, end in pairwise(cuts):
         nodes = [node for node in network.nodes[start.node + 1 : end.node + 1] if active.intersection(node.outputs)]
-        constant = None
+        passed = replace(end, operations=end.operations + PASSING * (start.width + end.elements))
         if all(_is_linear(node, active, varying) for node in nodes):
-            response = dense(_response(network, state, start, end))
-            if response is not None:
-                constant = Constant(np.ascontiguousarray(response.reshape(start.width, end.width).T))
-        alike = constant is None and all(_is_elementwise(node, active, state) for node in nodes)
-        found.append(Segment(network, start, end, constant, alike))
+            if all(TABLE[node.operation].moves for node in nodes) and _keeps_order(network, start, end, state):
+                continue
+            if start.width * end.width <= passed.operations:
+                _append(found, Segment(network, start, end, _matrix(network, start, end, state), False))
+                continue
+        alike = all(_is_elementwise(node, active, state) for node in nodes)
+        found.append(Segment(network, start, end if alike else passed, None, alike))
     return found
+
+
+def in_runs(segments: Sequence[Segment]) -> Iterator[Segment]:
+    """The same segments, with one in place of those that are passed one after the other."""
+    for passed, group in groupby(segments, lambda segment: segment.passed):
+        run = list(group)
+        yield from [replace(run[0], end=run[-1].end)] if passed else run
+
+
+def _append(found: list[Segment], segment: Segment) -> None:
+    """Append a matrix, or its product with the one before, if that is smaller than both."""
+    if found and found[-1].constant is not None:
+        before = found[-1]
+        a, b, c = before.start.width, segment.start.width, segment.end.width
+        if a * c <= a * b + b * c:
+            joined = product(segment.constant, before.constant)
+            assert isinstance(joined, Constant)
+            segment = Segment(segment.network, found.pop().start, segment.end, joined, False)
+    start, end = segment.start, segment.end
+    found.append(replace(segment, end=replace(end, operations=start.width * end.width, elements=end.width)))
 
 
 def _is_linear(node: Node, active: set[str], varying: set[str]) -> bool:
@@ -99,14 +124,48 @@ def _is_linear(node: Node, active: set[str], varying: set[str]) -> bool:
 def _is_elementwise(node: Node, active: set[str], state: State) -> bool:
     shape = state.values[node.outputs[0]].shape
     same = all(state.values[name].shape == shape for name in node.inputs if name in active)
-    return TABLE[node.operation].elementwise and same and len(shape) == 2
+    return TABLE[node.operation].elementwise and same
 
 
-def _response(network: Network, state: State, start: Cut, end: Cut) -> Array | Diagonal | None:
-    """Tangents of the end for a unit perturbation of each element of the start."""
-    value = state.values[start.value]
-    if value.ndim != 2:
-        seeds = np.eye(start.width, dtype=network.w.dtype).reshape(start.width, *value.shape)
-        return push_tangents(network, state, {start.value: seeds}, until=end.value).get(end.value)
-    ones = Diagonal(np.ones((1, *value.shape), network.w.dtype), np.arange(start.width))
-    return push_tangents(network, state, {start.value: ones}, until=end.value).get(end.value)
+def _keeps_order(network: Network, start: Cut, end: Cut, state: State) -> bool:
+    """Whether moves leave each element where it is, were all laid end to end."""
+    numbers = np.arange(1.0, start.width + 1)
+    seeds = {start.value: numbers.reshape(1, *state.values[start.value].shape)}
+    moved = dense(push_tangents(network, state, seeds, until=end.value).get(end.value))
+    return moved is not None and np.array_equal(moved.ravel(), numbers)
+
+
+def _matrix(network: Network, start: Cut, end: Cut, state: State) -> Constant:
+    """Tangents of the end for a unit perturbation of each element of the start, or its cotangents if these are less."""
+    value, dtype = state.values[start.value], network.w.dtype
+    matrix = np.zeros((end.width, start.width), dtype)
+    if value.ndim == 2 or start.width <= end.width:
+        ones: Tangent = np.eye(start.width, dtype=dtype).reshape(start.width, *value.shape)
+        if value.ndim == 2:
+            ones = Diagonal(np.ones((1, *value.shape), dtype), np.arange(start.width))
+        tangents = dense(push_tangents(network, state, {start.value: ones}, until=end.value).get(end.value))
+        if tangents is not None:
+            matrix[...] = tangents.reshape(start.width, end.width).T
+    else:
+        seeds = {end.value: np.eye(end.width, dtype=dtype).reshape(end.width, *state.values[end.value].shape)}
+        cotangents = pull_cotangents(network, state, seeds, [start.value])
+        if start.value in cotangents:
+            matrix[...] = cotangents[start.value].reshape(end.width, start.width)
+    return Constant(matrix)
+
+
+def _points_last(rows: Array, value: Array) -> Array:
+    """Rows (n, R, M) as rows (R, n, *shape) of a value, with the points last in memory."""
+    n_points, n_rows, width = rows.shape
+    lying = empty((n_rows, width, n_points), rows.dtype)
+    lying[...] = np.moveaxis(rows, 0, -1)
+    return np.moveaxis(lying.reshape(n_rows, *value.shape[1:], n_points), -1, 1)
+
+
+def _written(target: Array, rows: Array | None) -> Array:
+    """The target (n, R, M), with these rows in it, of which an axis may be split into several."""
+    if rows is None:
+        target[...] = 0
+    else:
+        target.reshape(rows.shape)[...] = rows
+    return target

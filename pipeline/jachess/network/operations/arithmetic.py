@@ -171,6 +171,7 @@ ARITHMETIC = (
         lambda xs: xs[0] * xs[1],
         lambda xs, i: xs[1 - i],
         lambda xs, i, j: None if i == j else 1.0,
+        linear=True,
         analytic=True,
     ),
     broadcasting("Div", _divide, _divide1, _divide2, analytic=True),

@@ -169,6 +169,7 @@ def _bilinear(
         curvature,
         attributes=attributes,
         weights=(1, 2),
+        linear=True,
         analytic=True,
         positions=positions,
         working=lambda call: shape(call).working(call.x.shape[0]),

@@ -140,6 +140,7 @@ POOLING = (
         lambda call, dx: (None if dx[0] is None else _mean(call, dx[0]),),
         lambda call, dy, wanted: (None if dy[0] is None else _spread(call, dy[0]),),
         attributes={**GEOMETRY, "ceil_mode": 0, "count_include_pad": 0},
+        linear=True,
         analytic=True,
     ),
 )

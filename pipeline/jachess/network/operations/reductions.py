@@ -54,6 +54,7 @@ def _reduction(
     second: Callable[[Call, _Axes, Array, Array], Array] | None = None,
     *,
     sides: Callable[[Call, _Axes], Array] | None = None,
+    linear: bool = False,
     analytic: bool = False,
 ) -> Operation:
     """The record of y = f(x) along axes.
@@ -100,6 +101,7 @@ def _reduction(
         sides=None if sides is None else lambda call: sides(call, _Axes.of(call)),
         attributes={"axes": None, "keepdims": 1, "noop_with_empty_axes": 0},
         static=(1,),
+        linear=linear,
         analytic=analytic,
     )
 
@@ -154,8 +156,12 @@ def _extreme_sides(call: Call, axes: _Axes) -> Array:
 
 
 REDUCTIONS = (
-    _reduction("ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, analytic=True),
-    _reduction("ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), analytic=True),
+    _reduction(
+        "ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, linear=True, analytic=True
+    ),
+    _reduction(
+        "ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), linear=True, analytic=True
+    ),
     _reduction(
         "ReduceL1",
         lambda x, a: np.abs(x).sum(axis=a),
