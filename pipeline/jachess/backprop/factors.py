@@ -12,6 +12,7 @@ So the recursion (8.30) over a dense layer is one multiplication by h' in place 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,6 +25,13 @@ class Constant:
     """A matrix (R, M) that is the same for all points."""
 
     matrix: Array
+
+    @cached_property
+    def picked(self) -> tuple[Array, Array] | None:
+        """Of a matrix with one number a column at most, as that of a mean over parts: in which rows, and the numbers."""
+        rows = (self.matrix != 0).argmax(axis=0)
+        numbers = self.matrix[rows, np.arange(len(rows))]
+        return (rows, numbers) if np.count_nonzero(self.matrix) == np.count_nonzero(numbers) else None
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,9 @@ def product(left: Factor, right: Factor, out: Array | None = None) -> Factor:
         if isinstance(left, Constant):
             return Constant(left.matrix @ right.matrix)
         target = room(out, left.shape[0], left.shape[1], right.matrix.shape[1], left.dtype)
+        if right.picked is not None:
+            rows, numbers = right.picked
+            return np.multiply(np.take(left, rows, axis=2, out=target, mode="clip"), numbers, out=target)
         np.matmul(left.reshape(-1, left.shape[2]), right.matrix, out=target.reshape(-1, target.shape[2]))
         return target
     matrices = left.matrix if isinstance(left, Constant) else left

@@ -24,6 +24,8 @@ from jachess.network.graph import Array, Network
 
 ALONE = 1 << 25
 """Multiplications, a millisecond of them, that one thread does sooner than several could start on them."""
+PASSED_ALONE = 1 << 29
+"""The same where they are done in many small operations, between which threads wait for each other."""
 
 
 @on_all_cores
@@ -65,7 +67,7 @@ def jacobian(
     arrays, kind = fit_points(net, points), floating(dtype)
     kernel = _kernel(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
     result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
-    n_threads = n_cores() if len(result) * kernel.cost > ALONE else 1
+    n_threads = n_cores() if len(result) * kernel.cost > (PASSED_ALONE if kernel.passed else ALONE) else 1
     rounds = min(8, -(-len(result) // (n_threads * kernel.points_at_once)))
     step = -(-len(result) // (n_threads * rounds))
 

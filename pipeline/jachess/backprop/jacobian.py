@@ -43,6 +43,8 @@ class JacobianKernel:
         Elements of the largest working array for one point.
     cost : float
         Multiplications for one point, in the products of its segments.
+    passed : bool
+        Whether rows or columns have to pass through the graph, one operation after the other.
     points_at_once : int
         Points of a chunk whose working arrays stay in cache.
 
@@ -77,8 +79,8 @@ class JacobianKernel:
             self._segments = find_segments(network, cuts, state)
             self._bracket = cheapest([cuts[0], *(segment.end for segment in self._segments)], method)
         self.width, self.cost = (self._bracket.elements, self._bracket.cost) if cuts else (1, 0.0)
-        self._passed = any(segment.passed for segment in self._segments)
-        self.points_at_once = max(1, (PASSED if self._passed else WORKING) // self.width)
+        self.passed = any(segment.passed for segment in self._segments)
+        self.points_at_once = max(1, (PASSED if self.passed else WORKING) // self.width)
 
     def fill(self, points: Points, jacobian: Array) -> None:
         """Write the Jacobians of n points into an array (n, K, D)."""
@@ -90,7 +92,7 @@ class JacobianKernel:
         if not self._depends:  # no output depends on the input
             jacobian[...] = 0
             return
-        state = forward(self.network, points_last(points) if self._passed else points)
+        state = forward(self.network, points_last(points) if self.passed else points)
         found = self._between(state, self._bracket, self._chosen, jacobian)
         if found is not jacobian:
             jacobian[...] = spelled(found, len(jacobian), self.network.n_inputs, self.network.w.dtype)

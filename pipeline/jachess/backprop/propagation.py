@@ -146,7 +146,7 @@ def pull_cotangents(
         arriving = tuple(cotangents.get(name) for name in node.outputs)
         flags = tuple(name in wanted for name in node.inputs)
         rule = TABLE[node.operation].cotangent
-        if rule is not None and any(flags) and any(cotangent is not None for cotangent in arriving):
+        if rule is not None and any(flags) and _some(arriving):
             with np.errstate(all="ignore"):
                 found = _disturbed(state, TABLE[node.operation], rule(call, arriving, flags))
                 _add(cotangents, node.inputs, found)

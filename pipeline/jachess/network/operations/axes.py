@@ -52,11 +52,23 @@ def unbroadcast(rows: Array, result_ndim: int, shape: tuple[int, ...]) -> Array:
     return np.asarray(summed.reshape(rows.shape[:lead] + shape))
 
 
+def contracted(a: Array, b: Array, axes: tuple[int, ...]) -> Array:
+    """Σ a b over some of the last axes, which are kept as 1, for values or rows of one value."""
+    ndim = min(a.ndim, b.ndim)
+    own = list(range(ndim))
+    left = [axis for axis in own if axis - ndim not in axes]
+    total = np.einsum(a, [..., *own], b, [..., *own], [..., *left])
+    return np.expand_dims(total, axes)
+
+
 def times(derivative: Array | float, rows: Array) -> Array:
     """Derivative · rows, which is 0 where the rows are 0 even if the derivative is infinite there.
 
-    So what a Where has not chosen, √x at x < 0, say, takes no part in any derivative.
+    So what a Where has not chosen, √x at x < 0, say, takes no part in any derivative. A derivative of 1 gives the rows
+    themselves.
     """
+    if isinstance(derivative, float) and derivative == 1:
+        return rows
     with np.errstate(all="ignore"):
         product = np.multiply(derivative, rows, out=_room(derivative, rows))
         total = np.sum(derivative)

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from jachess.network.graph import Array
+from jachess.network.operations.axes import times
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
 from jachess.network.operations.windows import GEOMETRY, Windows, padding
-from jachess.network.working_arrays import lying_as
+from jachess.network.working_arrays import empty_like, lying_as
 
 
 def _windows(call: Call) -> Windows:
@@ -107,15 +108,22 @@ def _share(call: Call) -> Array:
 
 
 def _mean(call: Call, rows: Array) -> Array:
-    windows = _windows(call)
+    windows, share = _windows(call), _share(call)
     whole = windows.padded(rows)
-    total = sum(whole[chosen] for _, chosen in windows.offsets())
-    return np.asarray(total * _share(call))
+    total = windows.filled(rows, windows.count)
+    for _, chosen in windows.offsets():
+        total += whole[chosen]
+    return np.multiply(total, share, out=total)
 
 
 def _spread(call: Call, rows: Array) -> Array:
     """The transpose of `_mean`."""
-    windows, shared = _windows(call), rows * _share(call)
+    windows, shared = _windows(call), times(_share(call), rows)
+    if windows.tiling:
+        whole = empty_like(rows, rows.dtype, (*rows.shape[: -len(windows.size)], *windows.extent))
+        for _, chosen in windows.offsets():
+            whole[chosen] = shared
+        return windows.cropped(whole)
     whole = windows.filled(rows, windows.extent)
     for _, chosen in windows.offsets():
         whole[chosen] += shared

@@ -156,12 +156,8 @@ def _extreme_sides(call: Call, axes: _Axes) -> Array:
 
 
 REDUCTIONS = (
-    _reduction(
-        "ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, linear=True, analytic=True
-    ),
-    _reduction(
-        "ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), linear=True, analytic=True
-    ),
+    _reduction("ReduceSum", lambda x, a: x.sum(axis=a, dtype=x.dtype), lambda x, y, a: 1.0, linear=True, analytic=True),
+    _reduction("ReduceMean", lambda x, a: x.mean(axis=a), lambda x, y, a: 1.0 / a.count(x), linear=True, analytic=True),
     _reduction(
         "ReduceL1",
         lambda x, a: np.abs(x).sum(axis=a),

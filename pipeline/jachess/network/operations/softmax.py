@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 
 from jachess.network.graph import Array
-from jachess.network.operations.axes import from_end
+from jachess.network.operations.axes import contracted, from_end
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
-from jachess.network.working_arrays import lying_as
+from jachess.network.working_arrays import empty_like, lying_as
 
 
 def _axis(call: Call) -> int:
@@ -37,15 +37,25 @@ def log_sum(x: Array, axis: int) -> Array:
 
 def product(y: Array, v: Array, axis: int) -> Array:
     """(diag(y) − y yᵀ) v, which is symmetric: tangent and cotangent at once."""
-    shifted = from_largest(y, v, axis)
-    weighted = y * shifted
-    return np.asarray(weighted - y * _sum(weighted, axis))
+    return _product(y, v, _top(y, axis), axis)
 
 
-def from_largest(y: Array, v: Array, axis: int) -> Array:
+def _product(y: Array, v: Array, top: Array, axis: int) -> Array:
+    shifted = _from_top(v, top, axis)
+    shifted -= contracted(y, shifted, (axis,))
+    return np.multiply(y, shifted, out=shifted)
+
+
+def _from_top(v: Array, top: Array, axis: int) -> Array:
     """Rows v less their element where y is largest: what is alike along the axis has no part in the product."""
-    numbers = np.arange(y.shape[axis]).reshape((-1, *(1,) * (-1 - axis)))
-    return np.asarray(v - np.where(numbers == _largest(y, axis), v, 0).sum(axis=axis, keepdims=True))
+    return np.subtract(v, contracted(top, v, (axis,)), out=empty_like(v, np.result_type(top, v)))
+
+
+def _top(y: Array, axis: int) -> Array:
+    """1 where y is largest along the axis, the first of several, else 0."""
+    top = lying_as(np.zeros_like(y), y)
+    np.put_along_axis(top, _largest(y, axis), 1, axis)
+    return top
 
 
 def balanced(y: Array, rows: Array, axis: int) -> Array:
@@ -63,25 +73,28 @@ def _largest(y: Array, axis: int) -> Array:
     return lying_as(y.argmax(axis=axis, keepdims=True), y)
 
 
+def _top_of(call: Call) -> Array:
+    return call.once("top", lambda: _top(call.y, _axis(call)))
+
+
 def _forward(call: Call) -> Arrays:
     return (softmax(call.x, _axis(call)),)
 
 
-def _tangent(call: Call, dx: Maybe) -> Maybe:
-    return (None if dx[0] is None else product(call.y, dx[0], _axis(call)),)
-
-
-def _cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
-    return (None if dy[0] is None else product(call.y, dy[0], _axis(call)),)
+def _moved(call: Call, rows: Array | None) -> Maybe:
+    return (None if rows is None else _product(call.y, rows, _top_of(call), _axis(call)),)
 
 
 def _curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
     # x̄ = y ⊙ (ȳ − Σ ȳ y), so its tangent with ȳ held fixed is ẏ ⊙ (ȳ − Σ ȳ y) − y Σ ȳ ẏ
     if dx[0] is None or dy[0] is None:
         return (None,)
-    axis, y = _axis(call), call.y
-    change, delta = product(y, dx[0], axis), from_largest(y, dy[0], axis)
-    return (change * (delta - _sum(delta * y, axis)) - y * _sum(delta * change, axis),)
+    axis, y, top = _axis(call), call.y, _top_of(call)
+    change, delta = _product(y, dx[0], top, axis), _from_top(dy[0], top, axis)
+    along = y * contracted(delta, change, (axis,))
+    change *= delta - contracted(delta, y, (axis,))
+    change -= along
+    return (change,)
 
 
 def _log_forward(call: Call) -> Arrays:
@@ -93,8 +106,9 @@ def _log_forward(call: Call) -> Arrays:
 def _log_tangent(call: Call, dx: Maybe) -> Maybe:
     if dx[0] is None:
         return (None,)
-    shifted = from_largest(call.y, dx[0], _axis(call))
-    return (shifted - _sum(np.exp(call.y) * shifted, _axis(call)),)
+    axis = _axis(call)
+    shifted = _from_top(dx[0], _top_of(call), axis)
+    return (shifted - contracted(np.exp(call.y), shifted, (axis,)),)
 
 
 def _log_cotangent(call: Call, dy: Maybe, wanted: Wanted) -> Maybe:
@@ -112,7 +126,16 @@ def _log_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
 
 
 SOFTMAX = (
-    Operation("Softmax", (1, 1), _forward, _tangent, _cotangent, _curvature, attributes={"axis": -1}, analytic=True),
+    Operation(
+        "Softmax",
+        (1, 1),
+        _forward,
+        lambda call, dx: _moved(call, dx[0]),
+        lambda call, dy, wanted: _moved(call, dy[0]),
+        _curvature,
+        attributes={"axis": -1},
+        analytic=True,
+    ),
     Operation(
         "LogSoftmax",
         (1, 1),

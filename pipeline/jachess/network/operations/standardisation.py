@@ -9,14 +9,23 @@ is symmetric, so that one function is tangent and cotangent.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from jachess.network.graph import Array
+from jachess.network.operations.axes import contracted
 from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Wanted
+from jachess.network.working_arrays import empty_like
 
 
 def _mean(call: Call, rows: Array) -> Array:
     return np.asarray(rows.mean(axis=tuple(call.attributes["axes"]), keepdims=True))
+
+
+def _mean_product(call: Call, a: Array, b: Array) -> Array:
+    axes = tuple(call.attributes["axes"])
+    return contracted(a, b, axes) / math.prod(call.y.shape[axis] for axis in axes)
 
 
 def _centred(call: Call, rows: Array) -> Array:
@@ -37,7 +46,9 @@ def _forward(call: Call) -> Arrays:
 
 def _product(call: Call, rows: Array) -> Array:
     """The product s (P v − z mean(z v)) for rows v."""
-    return np.asarray(_scale(call) * (_centred(call, rows) - call.y * _mean(call, call.y * rows)))
+    found = np.multiply(call.y, _mean_product(call, call.y, rows), out=empty_like(rows, np.result_type(call.y, rows)))
+    np.subtract(_centred(call, rows), found, out=found)
+    return np.multiply(_scale(call), found, out=found)
 
 
 def _curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
@@ -45,9 +56,13 @@ def _curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
     if dx[0] is None or dy[0] is None:
         return (None,)
     s, z, change = _scale(call), call.y, _product(call, dx[0])
-    slowing = -s * _mean(call, z * dx[0])
-    along = change * _mean(call, z * dy[0]) + z * _mean(call, change * dy[0])
-    return (slowing * _product(call, dy[0]) - s * along,)
+    slowing = -s * _mean_product(call, z, dx[0])
+    along = z * _mean_product(call, dy[0], change)
+    change *= _mean_product(call, z, dy[0])
+    change += along
+    change *= -s
+    change += slowing * _product(call, dy[0])
+    return (change,)
 
 
 STANDARDISATION = Operation(

@@ -100,6 +100,11 @@ class Windows:
         return math.prod(self.count)
 
     @property
+    def tiling(self) -> bool:
+        """Whether each element from the first window's start to the last one's end is in one window."""
+        return self.strides == self.kernel and set(self.dilations) == {1}
+
+    @property
     def extent(self) -> tuple[int, ...]:
         """From the first window's start to the last one's end."""
         return tuple(
