@@ -28,7 +28,7 @@ class Constant:
 
     @cached_property
     def picked(self) -> tuple[Array, Array] | None:
-        """Of a matrix with one number a column at most, as that of a mean over parts: in which rows, and the numbers."""
+        """Of a matrix with one number a column at most, as a mean over parts has it: in which rows, and the numbers."""
         rows = (self.matrix != 0).argmax(axis=0)
         numbers = self.matrix[rows, np.arange(len(rows))]
         return (rows, numbers) if np.count_nonzero(self.matrix) == np.count_nonzero(numbers) else None

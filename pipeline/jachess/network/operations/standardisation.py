@@ -25,7 +25,7 @@ def _mean(call: Call, rows: Array) -> Array:
 
 def _mean_product(call: Call, a: Array, b: Array) -> Array:
     axes = tuple(call.attributes["axes"])
-    return contracted(a, b, axes) / math.prod(call.y.shape[axis] for axis in axes)
+    return np.asarray(contracted(a, b, axes) / math.prod(call.y.shape[axis] for axis in axes))
 
 
 def _centred(call: Call, rows: Array) -> Array:
