@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
-from jachess.network.evaluation import Disturb, call_of, evaluate
+from jachess.network.evaluation import Disturb, applied
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import Call, Maybe, Operation, Wanted
@@ -69,8 +69,7 @@ def forward(network: Network, points: Points, w: Array | None = None, disturb: D
     if disturb is not None:
         points, w = tuple(disturb(array) for array in points), disturb(w)
     given = {i.name: array for i, array in zip(network.inputs, points, strict=True)}
-    values = evaluate(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
-    calls = tuple(call_of(node, values, tuple(values[name] for name in node.outputs)) for node in network.nodes)
+    values, calls = applied(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     working = max((TABLE[n.operation].working(call) for n, call in zip(network.nodes, calls, strict=True)), default=0)
     return State(values, calls, len(points[0]), disturb, working)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -36,13 +37,21 @@ def evaluate(nodes: Iterable[Node], values: Mapping[str, Array], disturb: Distur
     NetworkError
         If an operation cannot be applied to its inputs; names the node.
     """
-    known = dict(values)
+    return applied(nodes, values, disturb)[0]
+
+
+def applied(
+    nodes: Iterable[Node], values: Mapping[str, Array], disturb: Disturb | None = None
+) -> tuple[dict[str, Array], tuple[Call, ...]]:
+    """All values of a graph, as `evaluate` gives them, and the calls that made them, with what these know by then."""
+    known, calls = dict(values), []
     for node in nodes:
-        made = results(node, known)
+        call, made = _apply(node, known)
         if disturb is not None and not TABLE[node.operation].moves:
-            made = {name: disturb(value) for name, value in made.items()}
-        known.update(made)
-    return known
+            made = tuple(disturb(value) for value in made)
+        known.update(zip(node.outputs, made, strict=False))
+        calls.append(replace(call, outputs=tuple(known[name] for name in node.outputs)))
+    return known, tuple(calls)
 
 
 def results(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
@@ -53,12 +62,16 @@ def results(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:
     NetworkError
         If it cannot be applied to them.
     """
+    return dict(zip(node.outputs, _apply(node, values)[1], strict=False))
+
+
+def _apply(node: Node, values: Mapping[str, Array]) -> tuple[Call, Arrays]:
     try:
         with np.errstate(all="ignore"):
-            made = TABLE[node.operation].forward(call_of(node, values))
+            call = call_of(node, values)
+            return call, TABLE[node.operation].forward(call)
     except _REFUSALS as error:
         raise NetworkError(f"{node}: {error}") from error
-    return dict(zip(node.outputs, made, strict=False))
 
 
 def graph_of(node: Node, values: Mapping[str, Array]) -> list[Node]:
