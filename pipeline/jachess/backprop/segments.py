@@ -95,10 +95,11 @@ def find_segments(network: Network, cuts: Sequence[Cut], state: State) -> list[S
 
 
 def in_runs(segments: Sequence[Segment]) -> Iterator[Segment]:
-    """The same segments, with one in place of those that are passed one after the other."""
-    for passed, group in groupby(segments, lambda segment: segment.passed):
+    """The same segments, with one in place of those between two matrices if one of them has to be passed."""
+    for _, group in groupby(segments, lambda segment: segment.constant is None):
         run = list(group)
-        yield from [replace(run[0], end=run[-1].end)] if passed else run
+        passed = any(segment.passed for segment in run)
+        yield from [replace(run[0], end=run[-1].end, elementwise=False)] if passed else run
 
 
 def _append(found: list[Segment], segment: Segment) -> None:
