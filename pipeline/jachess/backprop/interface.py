@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -13,7 +11,7 @@ from jachess.backprop import gradient as _gradient
 from jachess.backprop.arguments import array_of, cast, fit_points, floating, prepare, span
 from jachess.backprop.hessian import hessian_block
 from jachess.backprop.input_hessian import input_hessians
-from jachess.backprop.jacobian import JacobianKernel
+from jachess.backprop.jacobian import kernel_of
 from jachess.backprop.parallel import for_all, map_all, n_cores, on_all_cores
 from jachess.backprop.propagation import Points
 from jachess.backprop.r_operator import hessian_vector_products
@@ -65,7 +63,7 @@ def jacobian(
         If the input cannot be differentiated.
     """
     arrays, kind = fit_points(net, points), floating(dtype)
-    kernel = _kernel(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
+    kernel = kernel_of(net, kind, method, None if rows is None else (rows.start, rows.stop, rows.step))
     result = np.empty((len(arrays[0]), kernel.n_rows, net.n_inputs), kind)
     n_threads = n_cores() if len(result) * kernel.cost > (PASSED_ALONE if kernel.passed else ALONE) else 1
     rounds = min(8, -(-len(result) // (n_threads * kernel.points_at_once)))
@@ -77,12 +75,6 @@ def jacobian(
 
     for_all(fill, range(0, len(result), step))
     return result
-
-
-@lru_cache(maxsize=1)
-def _kernel(net: Network, kind: np.dtype[Any], method: str, rows: tuple[Any, Any, Any] | None) -> JacobianKernel:
-    """The last is kept: for a few points, finding it takes longer than using it."""
-    return JacobianKernel(net.astype(kind), method=method, rows=None if rows is None else slice(*rows))
 
 
 @on_all_cores

@@ -8,6 +8,9 @@ All three are the same sums in another order.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 
 from jachess.backprop.cuts import Bracket, Cut, cheapest, find_cuts
@@ -121,9 +124,17 @@ class JacobianKernel:
         return product(self._between(state, bracket.behind), self._between(state, bracket.before), out)
 
 
-def jacobian_rows(network: Network, points: Points, *, method: str = "auto", rows: slice | None = None) -> Array:
+@lru_cache(maxsize=1)
+def kernel_of(
+    network: Network, dtype: np.dtype[Any], method: str = "auto", rows: tuple[Any, Any, Any] | None = None
+) -> JacobianKernel:
+    """The kernel in a floating type. The last is kept: for a few points, finding it takes longer than using it."""
+    return JacobianKernel(network.astype(dtype), method=method, rows=None if rows is None else slice(*rows))
+
+
+def jacobian_rows(network: Network, points: Points, *, method: str = "auto") -> Array:
     """Jacobians (n, K, D) of n points, in the floating type of the network's weights; see `JacobianKernel`."""
-    kernel = JacobianKernel(network, method=method, rows=rows)
+    kernel = kernel_of(network, network.w.dtype, method)
     jacobian = np.empty((len(points[0]), kernel.n_rows, network.n_inputs), network.w.dtype)
     kernel.fill(points, jacobian)
     return jacobian
