@@ -99,7 +99,7 @@ class Perturbations:
     def seen(self, layer: Layer) -> Array:
         """What feeds a layer at each of its positions, z (n, ΣI, S)."""
         if isinstance(layer, PositionedLayer):
-            return _with_bias(layer, self._uses(layer).seen(self.state.values[layer.inputs[0][0]]), 1)
+            return _with_biases(layer, self._uses(layer).seen(self.state.values[layer.inputs[0][0]]), 1)
         return self.fed(layer).T[:, :, None]
 
     def seen_tangents(self, layer: Layer, tangents: Mapping[str, Tangent]) -> Array | None:
@@ -109,7 +109,7 @@ class Perturbations:
         if some is None:
             return None
         if isinstance(layer, PositionedLayer):
-            return _with_bias(layer, self._uses(layer).seen(some), 0)
+            return _with_biases(layer, self._uses(layer).seen(some), 0)
         found = np.zeros((*some.shape[:2], len(layer.indices), 1), some.dtype)
         start = 0
         for tangent, (_, width) in zip(given, layer.inputs, strict=True):
@@ -135,10 +135,14 @@ class Perturbations:
         return found
 
 
-def _with_bias(layer: Layer, rows: Array, number: float) -> Array:
-    """Rows (…, I, S), and a number in the place of a bias's input."""
-    if len(layer.indices) == rows.shape[-2]:
+def _with_biases(layer: Layer, rows: Array, number: float) -> Array:
+    """Rows (…, I, S), and a number in the place of each bias's input, at all positions or for each at its own."""
+    if len(layer.inputs) == 1:
         return rows
-    found = np.empty((*rows.shape[:-2], len(layer.indices), rows.shape[-1]), rows.dtype)
-    found[..., :-1, :], found[..., -1, :] = rows, number
+    n_positions, start = rows.shape[-1], layer.inputs[0][1]
+    found = np.zeros((*rows.shape[:-2], len(layer.indices), n_positions), rows.dtype)
+    found[..., :start, :] = rows
+    for _, width in layer.inputs[1:]:
+        found[..., start : start + width, :] = number if width == 1 else number * np.eye(n_positions)
+        start += width
     return found

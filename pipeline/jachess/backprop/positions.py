@@ -84,11 +84,10 @@ def fill_positions(head: Head, chunks: Sequence[tuple[Points, Array]], layers: S
         place(item, found)
     for layer in layers:
         if isinstance(layer, PositionedLayer):
-            matrix, *biases = (weight.slice for weight in layer.weights)
-            mirror(whole[matrix, matrix])
-            for bias in biases:
-                mirror(whole[bias, bias])
-                whole[bias, matrix] = whole[matrix, bias].T
+            for number, weight in enumerate(layer.weights):
+                mirror(whole[weight.slice, weight.slice])
+                for other in layer.weights[:number]:
+                    whole[weight.slice, other.slice] = whole[other.slice, weight.slice].T
 
 
 def _items(all_parts: Sequence[Part]) -> Iterator[tuple[Part, list[Part]]]:

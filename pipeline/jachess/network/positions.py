@@ -46,10 +46,11 @@ def find_positioned(
 
     A tensor that is used twice stays with the rest.
     """
-    search = _Search(network)
-    found = [layer for weight in others if (layer := search.layer(weight)) is not None]
-    taken = [weight for layer in found for weight in layer.weights]
-    return tuple(found), tuple(weight for weight in others if weight not in taken)
+    search = _Search(network, others)
+    found = [search.layer(number, slot) for number, slot in search.leaves]
+    layers = tuple(layer for layer in found if layer is not None)
+    taken = [weight for layer in layers for weight in layer.weights]
+    return layers, tuple(weight for weight in others if weight not in taken)
 
 
 def in_order(layers: Sequence[Layer], positioned: Sequence[PositionedLayer]) -> list[Layer]:
@@ -58,70 +59,85 @@ def in_order(layers: Sequence[Layer], positioned: Sequence[PositionedLayer]) -> 
 
 
 class _Search:
-    """What has to be known of a network to find such layers."""
+    """What has to be known of a network to find such layers.
 
-    def __init__(self, network: Network) -> None:
+    Attributes
+    ----------
+    leaves : mapping of (node, slot) to (Weight, indices)
+        Where those of the tensors are that take part in arithmetic once, and whole.
+    """
+
+    def __init__(self, network: Network, tensors: Collection[Weight]) -> None:
         self.network, self.axes = network, point_axes(network)
-        self.moved, movers = moved_weights(network)
+        moved, movers = moved_weights(network)
         owners = np.repeat(np.arange(len(network.weights)), [weight.size for weight in network.weights])
-        self.uses: dict[str, list[tuple[int, int]]] = {weight.name: [] for weight in network.weights}
+        uses: dict[int, list[tuple[int, int]]] = {}
         places = [
             *((n, slot, name) for n, node in enumerate(network.nodes) for slot, name in enumerate(node.inputs)),
             (len(network.nodes), 0, network.output),
         ]
         for number, slot, name in places:
-            if number not in movers and name in self.moved:
-                indices = self.moved[name]
-                for owner in np.unique(owners[indices[indices != CONSTANT]]):
-                    self.uses[network.weights[owner].name].append((number, slot))
+            if number not in movers and name in moved:
+                for owner in np.unique(owners[moved[name][moved[name] != CONSTANT]]).tolist():
+                    uses.setdefault(owner, []).append((number, slot))
+        self.leaves: dict[tuple[int, int], tuple[Weight, Indices]] = {}
+        for owner, found in uses.items():
+            number, slot = found[0]
+            weight = network.weights[owner]
+            if len(found) == 1 and number < len(network.nodes) and weight in tensors:
+                indices = moved[network.nodes[number].inputs[slot]]
+                own = np.arange(weight.offset, weight.offset + weight.size)
+                if np.array_equal(np.sort(indices, axis=None), own):
+                    self.leaves[number, slot] = weight, indices
         given = {i.name: np.zeros((1, *i.shape), i.dtype) for i in network.inputs}
         self.values = evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
 
-    def layer(self, weight: Weight) -> PositionedLayer | None:
-        """The layer whose matrix a tensor is."""
-        number, slot, places = self._only_use(weight)
-        rule = TABLE[self.network.nodes[number].operation].positions if places is not None else None
-        target = self.network.nodes[number].outputs[0] if rule is not None else ""
-        if rule is None or places is None or target not in self.axes:
+    def layer(self, number: int, slot: int) -> PositionedLayer | None:
+        """The layer whose matrix is in this slot of a node."""
+        (weight, places), node = self.leaves[number, slot], self.network.nodes[number]
+        rule, target = TABLE[node.operation].positions, node.outputs[0]
+        if rule is None or target not in self.axes:
             return None
-        node, (axis, shape) = self.network.nodes[number], self.axes[target]
+        axis, shape = self.axes[target]
         positions = rule(call_of(node, self.values), axis)
         if positions is None or positions.weights != slot:
             return None
         source, indices = node.inputs[positions.source], positions.matrix(places).T
-        n_inputs, n_units = indices.shape
-        n_positions = math.prod(shape) // n_units
-        if source not in self.axes or self.axes[source][0] != axis or n_positions >= n_inputs:
+        if source not in self.axes or self.axes[source][0] != axis:
             return None
-        inputs, weights = [(source, n_inputs)], [weight]
-        bias = self._bias(number, positions)
-        if bias is not None:
-            inputs, weights, indices = [*inputs, ("", 1)], [weight, bias[0]], np.vstack([indices, bias[1]])
-        return PositionedLayer(target, number, tuple(inputs), indices, tuple(weights), n_positions, axis)
+        added = self._added(number, positions)
+        inputs = ((source, len(indices)), *(("", len(more)) for _, more in added))
+        indices = np.vstack([indices, *(more for _, more in added)])
+        n_positions = math.prod(shape) // indices.shape[1]
+        weights = (weight, *(other for other, _ in added))
+        if n_positions >= len(indices):
+            return None
+        return PositionedLayer(target, number, inputs, indices, weights, n_positions, axis)
 
-    def _bias(self, number: int, positions: Positions) -> tuple[Weight, Indices] | None:
-        """The tensor that is added to each unit, the same at all positions, and its indices (1, J)."""
-        target = self.network.nodes[number].outputs[0]
-        readers = [n for n, node in enumerate(self.network.nodes) if target in node.inputs]
-        for weight in self.network.weights:
-            place, slot, places = self._only_use(weight)
-            if places is None or place not in (number, *readers):
-                continue
-            if place == number and slot == positions.bias:
-                return weight, places.reshape(1, -1)
-            added = self.network.nodes[place].operation == "Add" and target != self.network.output
-            shape = self.values[target].shape
-            if added and len(readers) == 1 and np.broadcast_shapes(places.shape, shape) == shape:
-                spread = positions.units(np.broadcast_to(places, shape))[0]
-                if (spread == spread[:, :1]).all() and len(spread) == weight.size:
-                    return weight, spread[None, :, 0]
-        return None
+    def _added(self, number: int, positions: Positions) -> list[tuple[Weight, Indices]]:
+        """Tensors that are added to each unit, a number for all positions or one for each: indices (1 or S, J)."""
+        found = []
+        if (number, positions.bias) in self.leaves:
+            weight, indices = self.leaves[number, positions.bias]
+            found.append((weight, indices.reshape(1, -1)))
+        name = self.network.nodes[number].outputs[0]
+        shape = self.values[name].shape
+        while (adder := self._only_adder(name)) is not None:
+            node = self.network.nodes[adder]
+            place = adder, 1 - node.inputs.index(name)
+            if place not in self.leaves or np.broadcast_shapes(self.leaves[place][1].shape, shape) != shape:
+                break
+            weight, indices = self.leaves[place]
+            spread = positions.units(np.broadcast_to(indices, shape))[0]
+            more = spread[:, :1] if (spread == spread[:, :1]).all() else spread
+            if more.size != weight.size:
+                break
+            found.append((weight, more.T))
+            name = node.outputs[0]
+        return found
 
-    def _only_use(self, weight: Weight) -> tuple[int, int, Indices | None]:
-        """Node and slot of a tensor that takes part in arithmetic once, and whole; None for its indices if not so."""
-        if len(self.uses[weight.name]) != 1 or self.uses[weight.name][0][0] == len(self.network.nodes):
-            return -1, -1, None
-        number, slot = self.uses[weight.name][0]
-        places = self.moved[self.network.nodes[number].inputs[slot]]
-        own = np.arange(weight.offset, weight.offset + weight.size)
-        return number, slot, places if np.array_equal(np.sort(places, axis=None), own) else None
+    def _only_adder(self, name: str) -> int | None:
+        """The node that adds something to a value, if nothing else reads it."""
+        readers = [number for number, node in enumerate(self.network.nodes) if name in node.inputs]
+        only = len(readers) == 1 and name != self.network.output
+        return readers[0] if only and self.network.nodes[readers[0]].operation == "Add" else None
