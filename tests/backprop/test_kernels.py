@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import jachess
 from jachess.backprop import (
     arguments,
+    factors,
     jacobian,
     perturbations,
     position_sums,
@@ -24,7 +25,7 @@ from jachess.backprop import (
     unit_products,
     whole,
 )
-from jachess.backprop.factors import Constant, Elementwise, Factor, product, spelled
+from jachess.backprop.factors import Constant, Elementwise, Factor, Scaled, product, spelled
 from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
 from jachess.network.graph import Array
@@ -145,12 +146,23 @@ def test_a_chain_is_written_in_place() -> None:
     assert kernel._between(state, kernel._bracket, None, out) is out
 
 
-KINDS = ["identity", "constant", "picking", "elementwise", "dense"]
+def test_no_value_is_computed_that_no_derivative_depends_on() -> None:
+    """Neither the last activation nor what follows it; what adds a bias, or only changes shapes, multiplies nothing."""
+    b = Builder(0, 5)
+    z = b.apply("Tanh", b.apply("Add", b.apply("MatMul", "x", b.weight("w", 5, 6)), b.weight("b", 6)))
+    kernel = JacobianKernel(b.network(b.layer(b.apply("Flatten", z), "output", 3, 6), 3))
+    assert [node.operation for node in kernel.network.nodes] == ["MatMul", "Add"]
+    assert [segment.constant is None for segment in kernel._segments] == [False, True, False]
+
+
+KINDS = ["identity", "constant", "picking", "elementwise", "scaled columns", "scaled rows", "dense"]
 
 
 @pytest.mark.parametrize("left", KINDS)
 @pytest.mark.parametrize("right", KINDS)
-def test_products_of_factors(left: str, right: str) -> None:
+@pytest.mark.parametrize("joined", [0, factors.JOINED])
+def test_products_of_factors(left: str, right: str, joined: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "JOINED", joined)
     random, n, width = np.random.default_rng(0), 4, 3
 
     def make(kind: str) -> Factor:
@@ -159,6 +171,10 @@ def test_products_of_factors(left: str, right: str) -> None:
             "constant": Constant(random.normal(size=(width, width))),
             "picking": Constant(np.diag(random.normal(size=width))[[1, 0, 2]] * [1, 0, 1]),
             "elementwise": Elementwise(random.normal(size=(n, width))),
+            "scaled columns": Scaled(
+                Constant(random.normal(size=(width, width))), random.normal(size=(n, width)), False
+            ),
+            "scaled rows": Scaled(Constant(random.normal(size=(width, width))), random.normal(size=(n, width)), True),
             "dense": random.normal(size=(n, width, width)),
         }[kind]
 

@@ -80,10 +80,16 @@ def upper_corner(strip: Array) -> Array:
     return strip
 
 
-def reused_too_early(patch: pytest.MonkeyPatch) -> None:
-    """A buffer counts as unused although somebody still holds it."""
-    patch.setattr(working_arrays, "SMALLEST", 1)
-    patch.setattr(working_arrays, "_UNUSED", 1 << 30)
+def reused_too_early(f: Callable[..., Any]) -> Callable[..., Any]:
+    """While the kernel computes, a buffer counts as unused although somebody still holds it."""
+
+    def faulty(*given: Any, **options: Any) -> Any:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(working_arrays, "SMALLEST", 1)
+            patch.setattr(working_arrays, "_UNUSED", 1 << 30)
+            return f(*given, **options)
+
+    return faulty
 
 
 def unscaled(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,7 +202,8 @@ KERNELS = (
     Fault("missing term", "columns of weights in no layer", around(f"{KERNEL}.insert_products", rows_only), HESSIAN),
     Fault("corner", "not mirrored", around("jachess.batch.quantities.hessian.hessian_strip", returned(upper_corner)),
           HESSIAN),
-    Fault("working array", "used again too early", reused_too_early, HESSIAN),
+    Fault("working array", "used again too early", around("jachess.batch.quantities.hessian.hessian_strip",
+          reused_too_early), HESSIAN),
     Fault("recursion", "h' left out", around("jachess.backprop.factors._scaled_columns", unscaled), JACOBIAN),
     Fault("recursion", "h' twice", around("jachess.backprop.factors._scaled_columns", scaled_twice), JACOBIAN),
     Fault("recursion", "h' left out going forward", method("forward", around("jachess.backprop.factors._scaled_rows",

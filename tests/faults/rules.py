@@ -22,8 +22,9 @@ def density(x: Array) -> Array:
 def first(operation: str, name: str, factor: Factor) -> Fault:
     """A wrong h', by what it is too large; a function of x."""
     wrong = times(lambda call: factor(call.x))
-    return Fault("first derivative", f"{operation}: {name}", rule(operation, tangent=wrong, cotangent=wrong), ALL,
-                 operation)  # fmt: skip
+    plant = rule(operation, tangent=wrong, cotangent=wrong, derivative=lambda f: f and (
+        lambda call: f(call) * factor(call.x)))  # fmt: skip
+    return Fault("first derivative", f"{operation}: {name}", plant, ALL, operation)
 
 
 def second(operation: str, name: str, factor: Factor) -> Fault:

@@ -145,6 +145,15 @@ def test_complex_step_of_analytic_operations(case: Case) -> None:
 
 
 @cases
+def test_the_derivative_is_the_tangent_of_ones(case: Case) -> None:
+    record, call = TABLE[case.operation], case.call()
+    if record.derivative is None:
+        return
+    assert record.tangent is not None
+    close(record.derivative(call), record.tangent(call, (np.ones(call.x.shape),))[0], 0)
+
+
+@cases
 def test_what_is_added_up_in_place_is_new(case: Case) -> None:
     """Curvature, and cotangents of elementwise operations that have any: each element its own, and nobody else's."""
     record, call, tangents = TABLE[case.operation], case.call(), random_rows(case, 2)

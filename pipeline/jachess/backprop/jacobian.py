@@ -8,6 +8,7 @@ All three are the same sums in another order.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from jachess.backprop.propagation import Points, State, forward, points_last
 from jachess.backprop.segments import Segment, find_segments, in_runs
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
+from jachess.network.paths import cut_at
 
 METHODS = ("auto", "reverse", "forward", "mixed")
 
@@ -74,13 +76,17 @@ class JacobianKernel:
         self._segments: list[Segment] = []
         if cuts:
             if cuts[-1].value != network.output:
-                last = len(network.nodes) - 1
-                cuts.append(Cut(network.output, network.n_outputs, 1.0, last, state.n_elements))
+                end = Cut(network.output, network.n_outputs, 1.0, len(network.nodes) - 1, state.n_elements)
+                cuts.append(end)
             if len(chosen) < network.n_outputs:
                 self._chosen = Constant(np.eye(network.n_outputs, dtype=network.w.dtype)[chosen])
                 method = "reverse"
-            self._segments = find_segments(network, cuts, state)
-            self._bracket = cheapest([cuts[0], *(segment.end for segment in self._segments)], method)
+            segments = find_segments(network, cuts, state)
+            self._bracket = cheapest([cuts[0], *(segment.end for segment in segments)], method)
+            needs = [segment.needs for segment in in_runs(segments) if segment.needs is not None]
+            last = needs[-1] if needs else network.input
+            self.network = cut_at(network, last, state.values[last].shape[1:])  # no further forward
+            self._segments = [replace(segment, network=self.network) for segment in segments]
         self.width, self.cost = (self._bracket.elements, self._bracket.cost) if cuts else (1, 0.0)
         self.passed = any(segment.passed for segment in self._segments)
         self.points_at_once = max(1, (PASSED if self.passed else WORKING) // self.width)

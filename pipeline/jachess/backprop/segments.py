@@ -17,6 +17,7 @@ from jachess.backprop.cuts import Cut
 from jachess.backprop.diagonal import Diagonal, Tangent, dense
 from jachess.backprop.factors import Constant, Elementwise, Factor, product, room, spelled
 from jachess.backprop.propagation import State, pull_cotangents, push_tangents
+from jachess.network.evaluation import call_of
 from jachess.network.graph import Array, Network, Node
 from jachess.network.operations import TABLE
 from jachess.network.paths import descendants
@@ -28,18 +29,36 @@ PASSING = 64
 
 @dataclass(frozen=True)
 class Segment:
-    """The part of a network from one cut to another; ``constant`` if its Jacobian is the same for all points."""
+    """The part of a network from one cut to another.
+
+    Attributes
+    ----------
+    constant : Constant, optional
+        Its Jacobian, if that is the same for all points.
+    elementwise : bool
+        Whether each element of the end depends on that of the start at its place.
+    function : Node, optional
+        The one function of one variable that the segment is.
+    """
 
     network: Network
     start: Cut
     end: Cut
     constant: Constant | None
     elementwise: bool
+    function: Node | None = None
 
     @property
     def passed(self) -> bool:
         """Whether rows and columns have to pass through the graph."""
         return self.constant is None and not self.elementwise
+
+    @property
+    def needs(self) -> str | None:
+        """The last value that its Jacobian depends on."""
+        if self.function is not None:
+            return self.start.value
+        return self.end.value if self.constant is None else None
 
     def pull(self, rows: Factor, state: State, out: Array | None = None) -> Factor:
         """Rows, a Jacobian with respect to the end, as one with respect to the start (8.30)."""
@@ -66,16 +85,20 @@ class Segment:
     def _factor(self, state: State) -> Factor:
         if not self.elementwise:
             return self.constant
-        seeds = {self.start.value: np.ones_like(state.values[self.start.value])[None]}
-        found = dense(push_tangents(self.network, state, seeds, until=self.end.value)[self.end.value])
-        assert found is not None
+        if self.function is None:
+            found = _derivatives(self.network, self.start, self.end, state)
+        else:
+            derivative = TABLE[self.function.operation].derivative
+            assert derivative is not None
+            with np.errstate(all="ignore"):
+                found = derivative(call_of(self.function, state.values))
         return Elementwise(np.ascontiguousarray(found.reshape(state.n_points, self.start.width)))
 
 
 def find_segments(network: Network, cuts: Sequence[Cut], state: State) -> list[Segment]:
     """The segments between the cuts, each with its costs; ``state`` is that of a single point.
 
-    There is none where elements keep their order, as in a Reshape.
+    There is none where the Jacobian is the identity, as that of a Reshape, or where a bias is added.
     """
     active = descendants(network, [network.input])
     varying = descendants(network, [i.name for i in network.inputs])
@@ -83,14 +106,17 @@ def find_segments(network: Network, cuts: Sequence[Cut], state: State) -> list[S
     for start, end in pairwise(cuts):
         nodes = [node for node in network.nodes[start.node + 1 : end.node + 1] if active.intersection(node.outputs)]
         passed = replace(end, operations=end.operations + PASSING * (start.width + end.elements))
+        alike = all(_is_elementwise(node, active, state) for node in nodes)
         if all(_is_linear(node, active, varying) for node in nodes):
             if all(TABLE[node.operation].moves for node in nodes) and _keeps_order(network, start, end, state):
+                continue
+            if alike and (_derivatives(network, start, end, state) == 1).all():
                 continue
             if start.width * end.width <= passed.operations:
                 _append(found, Segment(network, start, end, _matrix(network, start, end, state), False))
                 continue
-        alike = all(_is_elementwise(node, active, state) for node in nodes)
-        found.append(Segment(network, start, end if alike else passed, None, alike))
+        single = alike and len(nodes) == 1 and TABLE[nodes[0].operation].derivative is not None
+        found.append(Segment(network, start, end if alike else passed, None, alike, nodes[0] if single else None))
     return found
 
 
@@ -99,7 +125,7 @@ def in_runs(segments: Sequence[Segment]) -> Iterator[Segment]:
     for _, group in groupby(segments, lambda segment: segment.constant is None):
         run = list(group)
         passed = any(segment.passed for segment in run)
-        yield from [replace(run[0], end=run[-1].end, elementwise=False)] if passed else run
+        yield from [replace(run[0], end=run[-1].end, elementwise=False, function=None)] if passed else run
 
 
 def _append(found: list[Segment], segment: Segment) -> None:
@@ -126,6 +152,14 @@ def _is_elementwise(node: Node, active: set[str], state: State) -> bool:
     shape = state.values[node.outputs[0]].shape
     same = all(state.values[name].shape == shape for name in node.inputs if name in active)
     return TABLE[node.operation].elementwise and same
+
+
+def _derivatives(network: Network, start: Cut, end: Cut, state: State) -> Array:
+    """Tangents of the end, of its own shape, if all elements of the start have tangents of one."""
+    seeds = {start.value: np.ones_like(state.values[start.value])[None]}
+    found = dense(push_tangents(network, state, seeds, until=end.value)[end.value])
+    assert found is not None
+    return found
 
 
 def _keeps_order(network: Network, start: Cut, end: Cut, state: State) -> bool:

@@ -60,7 +60,8 @@ def laid_out(shape: tuple[int, ...], order: list[int], dtype: np.dtype[Any]) -> 
 
 def empty_like(array: Array, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None) -> Array:
     """An array whose axes follow each other in memory as in ``array``, of its shape unless another is given."""
-    return laid_out(array.shape if shape is None else shape, memory_order(array), dtype)
+    shape = array.shape if shape is None else shape
+    return empty(shape, dtype) if array.flags.c_contiguous else laid_out(shape, memory_order(array), dtype)
 
 
 def empty_rows(lead: tuple[int, ...], value: Array, dtype: np.dtype[Any]) -> Array:

@@ -60,5 +60,6 @@ def unary(
         sides=None if sides is None else lambda call: sides(call.x, call.attributes),
         attributes=attributes or {},
         elementwise=True,
+        derivative=first,
         analytic=analytic,
     )

@@ -47,7 +47,7 @@ def _gemm(call: Call) -> Arrays:
     if c is None:
         return (y,)
     bias = c if beta == 1 else np.asarray(beta * c)
-    return (np.add(y, bias, out=y if np.result_type(y, bias) == y.dtype else None),)
+    return (np.add(y, bias, out=y if bias.dtype == y.dtype else None),)
 
 
 def _gemm_tangent(call: Call, dx: Maybe) -> Maybe:

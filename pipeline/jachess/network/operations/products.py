@@ -22,15 +22,25 @@ def matrix_product(a: Array, b: Array) -> Array:
     """
     if b.ndim != 2 or a.ndim < 2:
         return product_of_batches(a, b) if min(a.ndim, b.ndim) > 1 else np.asarray(a @ b)
+    if a.flags.c_contiguous:
+        return _rows_times(a, b)
     order = [*memory_order(a[..., 0]), a.ndim - 1]
     moved, back = a.transpose(order), np.argsort(order)
     if moved.strides[-2] == a.itemsize and a.shape[-1] > 1:
         lying = empty((*moved.shape[:-2], b.shape[1], moved.shape[-2]), np.result_type(a, b)).swapaxes(-1, -2)
         return np.matmul(moved, b, out=lying).transpose(back)
-    product = empty((*moved.shape[:-1], b.shape[1]), np.result_type(a, b))
-    rows = math.prod(moved.shape[:-1])
-    np.matmul(moved.reshape(rows, a.shape[-1]), b, out=product.reshape(rows, b.shape[1]))
-    return product.transpose(back)
+    return _rows_times(moved, b).transpose(back)
+
+
+def _rows_times(a: Array, b: Array) -> Array:
+    """A b as one product of all rows with the matrix b."""
+    dtype = a.dtype if a.dtype == b.dtype else np.result_type(a, b)
+    product = empty((*a.shape[:-1], b.shape[1]), dtype)
+    if a.ndim == 2:
+        return np.matmul(a, b, out=product)
+    rows = math.prod(a.shape[:-1])
+    np.matmul(a.reshape(rows, a.shape[-1]), b, out=product.reshape(rows, b.shape[1]))
+    return product
 
 
 def product_of_batches(a: Array, b: Array) -> Array:

@@ -111,6 +111,8 @@ class Operation:
         It is linear in each of its inputs.
     elementwise : bool
         Each element of the output depends on one element of each input: that at its place, if the shapes agree.
+    derivative : Call -> array
+        f'(x), of the value's shape, of an elementwise function of one variable.
     analytic : bool
         Its rules are analytic functions and take complex numbers, so that Im f(x + iε)/ε is a derivative too.
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
@@ -138,6 +140,7 @@ class Operation:
     moves: bool = False
     linear: bool = False
     elementwise: bool = False
+    derivative: Callable[[Call], Array] | None = None
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
     positions: Callable[[Call, int], Positions | None] | None = None

@@ -29,12 +29,13 @@ def _tanh(x: Array) -> Array:
 
 
 def tanh1(x: Array) -> Array:
-    """tanh'(x) = 4 e^−2|x| / (1 + e^−2|x|)², without the cancellation of 1 − tanh²(x) where the unit saturates."""
-    small = np.where(x.real > 0, x, -x) if np.iscomplexobj(x) else np.abs(x, out=empty_like(x, x.dtype))
-    small = np.exp(np.multiply(small, -2, out=small), out=small)
-    below = np.add(small, 1, out=empty_like(x, x.dtype))
-    below = np.square(below, out=below)
-    return np.divide(np.multiply(small, 4, out=small), below, out=small)
+    """tanh'(x) = 1 / cosh²(x), without the cancellation of 1 − tanh²(x) where the unit saturates."""
+    if np.iscomplexobj(x):  # whose cosh is infinite times zero, where it is infinite
+        small = np.exp(-2 * np.where(x.real > 0, x, -x))
+        return np.asarray(4 * small / (1 + small) ** 2)
+    found = np.cosh(x, out=empty_like(x, x.dtype))
+    found = np.divide(1, found, out=found)
+    return np.square(found, out=found)
 
 
 def sigmoid(x: Array) -> Array:
