@@ -60,9 +60,13 @@ FAULTS = {
         replace(unary("Tanh", f, f1, lambda x, at: 1.001 * f2(x, at)), analytic=True),
         {"hessian: strip = complex step", "hessian: order of differences = 2"},
     ),
+    "derivative alone": (
+        replace(TANH, derivative=lambda call: 1.001 * TANH.derivative(call)),  # type: ignore[misc]
+        {"jacobian: accumulation = complex step", "jacobian: order of differences = 2"},
+    ),
     "tangent alone": (
         replace(TANH, tangent=lambda call, dx: (None if dx[0] is None else 1.001 * TANH.tangent(call, dx)[0],)),  # type: ignore[misc]
-        {"jacobian: accumulation = complex step", "hessian: strip = R-operator"},
+        {"hessian: strip = R-operator"},
     ),
     "cotangent alone": (
         replace(TANH, cotangent=lambda *given: tuple(None if x is None else 1.001 * x for x in TANH.cotangent(*given))),  # type: ignore[misc]
