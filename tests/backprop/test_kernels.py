@@ -121,9 +121,19 @@ def test_a_pass_and_a_product_with_a_matrix_give_the_same_jacobian(
 ) -> None:
     wanted = jachess.jacobian(case.network, case.points[0])
     monkeypatch.setattr(segments, "PASSING", passing)
+    monkeypatch.setattr(segments, "BUILT", 50)
     jacobian.kernel_of.cache_clear()
     close(jachess.jacobian(case.network, case.points[0], method=method), wanted, 1e-13)
     jacobian.kernel_of.cache_clear()
+
+
+def test_a_large_convolution_is_passed_and_its_matrix_never_built() -> None:
+    """It would have 10 million elements, and what its windows see 250 million."""
+    b = Builder(0, 3136)
+    z = b.apply("Reshape", "x", b.constant("picture", np.array([0, 16, 14, 14])))
+    z = b.apply("Tanh", b.apply("Conv", z, b.weight("kernel", 16, 16, 5, 5), pads=[2, 2, 2, 2]))
+    kernel = JacobianKernel(b.network(b.layer(b.apply("Flatten", z), "output", 3, 3136), 3))
+    assert [segment.passed for segment in kernel._segments] == [True, False, False]
 
 
 def test_a_wide_value_that_keeps_its_order_needs_no_matrix() -> None:

@@ -26,6 +26,11 @@ from jachess.network.working_arrays import empty
 PASSING = 64
 """Multiplications in a product of matrices that take as long as an element takes to pass an operation."""
 
+LARGEST = 1 << 20
+"""Elements of a matrix that takes the place of a pass, unless it has no more than there are weights in it."""
+BUILT = 1 << 20
+"""Elements of the tangents of all values that a matrix is built from at a time."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -112,7 +117,8 @@ def find_segments(network: Network, cuts: Sequence[Cut], state: State) -> list[S
                 continue
             if alike and (_derivatives(network, start, end, state) == 1).all():
                 continue
-            if start.width * end.width <= passed.operations:
+            size = start.width * end.width
+            if size <= passed.operations and size <= max(end.operations, LARGEST):
                 _append(found, Segment(network, start, end, _matrix(network, start, end, state), False))
                 continue
         single = alike and len(nodes) == 1 and TABLE[nodes[0].operation].derivative is not None
@@ -174,19 +180,31 @@ def _matrix(network: Network, start: Cut, end: Cut, state: State) -> Constant:
     """Tangents of the end for a unit perturbation of each element of the start, or its cotangents if these are less."""
     value, dtype = state.values[start.value], network.w.dtype
     matrix = np.zeros((end.width, start.width), dtype)
-    if value.ndim == 2 or start.width <= end.width:
-        ones: Tangent = np.eye(start.width, dtype=dtype).reshape(start.width, *value.shape)
-        if value.ndim == 2:
-            ones = Diagonal(np.ones((1, *value.shape), dtype), np.arange(start.width))
-        tangents = dense(push_tangents(network, state, {start.value: ones}, until=end.value).get(end.value))
-        if tangents is not None:
-            matrix[...] = tangents.reshape(start.width, end.width).T
-    else:
-        seeds = {end.value: np.eye(end.width, dtype=dtype).reshape(end.width, *state.values[end.value].shape)}
-        cotangents = pull_cotangents(network, state, seeds, [start.value])
-        if start.value in cotangents:
-            matrix[...] = cotangents[start.value].reshape(end.width, start.width)
+    forwards = value.ndim == 2 or start.width <= end.width
+    width = start.width if forwards else end.width
+    together = max(1, BUILT // state.n_elements)
+    for first in range(0, width, together):
+        some = np.arange(first, min(first + together, width))
+        if forwards:
+            ones: Tangent = _unit_rows(some, value, dtype)
+            if value.ndim == 2:
+                ones = Diagonal(np.ones((1, *value.shape), dtype), some)
+            tangents = dense(push_tangents(network, state, {start.value: ones}, until=end.value).get(end.value))
+            if tangents is not None:
+                matrix[:, some] = tangents.reshape(len(some), end.width).T
+        else:
+            seeds = {end.value: _unit_rows(some, state.values[end.value], dtype)}
+            cotangents = pull_cotangents(network, state, seeds, [start.value])
+            if start.value in cotangents:
+                matrix[some] = cotangents[start.value].reshape(len(some), start.width)
     return Constant(matrix)
+
+
+def _unit_rows(places: Array, value: Array, dtype: np.dtype[np.floating]) -> Array:
+    """For each of some elements of a value of one point, that with 1 there and 0 elsewhere."""
+    rows = np.zeros((len(places), value.size), dtype)
+    rows[np.arange(len(places)), places] = 1
+    return rows.reshape(-1, *value.shape)
 
 
 def _points_last(rows: Array, value: Array) -> Array:
