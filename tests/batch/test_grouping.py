@@ -69,6 +69,7 @@ def trivial(files: Files, out: Path, points: int = 1) -> Store:
     return create_store(out, plan, {"state": "running"}, axis_labels(plan, prepared.network))
 
 
+@pytest.mark.slow
 def test_a_block_that_fails_takes_no_other_with_it(
     files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,7 +73,10 @@ def test_rows_in_pieces_are_the_rows(data: st.DataObject) -> None:
         np.testing.assert_array_equal(pieces.read(start, stop), NUMBERS[start:stop])
 
 
-@pytest.mark.parametrize("name", ["chunks along inputs", "one chunk", "a chunk a point", "shards", "format 2"])
+SLOW = pytest.param("a chunk a point", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("name", ["chunks along inputs", "one chunk", SLOW, "shards", "format 2"])
 def test_no_chunk_is_fetched_once_for_each_point(server: ObjectStore, name: str) -> None:
     url = f"s3://bucket/points/{name.replace(' ', '-')}.zarr"
     write(storage_of(url).zarr(), **ARRAYS[name])
