@@ -35,6 +35,8 @@ def settings() -> Iterator[None]:
     """Our settings, for as long as this lasts; what matters of a worker's death we say ourselves."""
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    # with a traceback it tells of messages to us that come when we have closed: a run that ends early is told once
+    logging.getLogger("distributed.scheduler").setLevel(logging.CRITICAL + 1)
     allocator = {f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATOR.items()}
     with dask.config.set({**_SETTINGS, **allocator, "distributed.logging": dict.fromkeys(_LOGGERS, "critical")}):
         yield
