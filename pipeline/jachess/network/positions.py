@@ -46,6 +46,8 @@ def find_positioned(
 
     A tensor that is used twice stays with the rest.
     """
+    if not others:
+        return (), ()
     search = _Search(network, others)
     found = [search.layer(number, slot) for number, slot in search.leaves]
     layers = tuple(layer for layer in found if layer is not None)
