@@ -84,7 +84,8 @@ def test_small_pieces_and_groups_give_the_same_hessian(
         (whole, "SUMS", 50),
         (perturbations, "KEPT", 0),
         (whole, "SMALL", 0),
-        (r_operator, "PIECE", 4),
+        (r_operator, "MOST", 4),
+        (positions, "ACROSS", 3),
         (r_operator, "ELEMENTS", 1),
         (unit_products, "UNIT_VECTORS", 3),
     ):

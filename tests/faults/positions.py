@@ -32,9 +32,11 @@ def next_position(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda own, layer: np.roll(f(own, layer), 1, axis=-1)
 
 
-def never_added(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Of several terms the last one counts."""
-    return lambda a, b, out, *, add: f(a, b, out, add=False)
+def second_alone(factors: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Of two terms beside each other the second one counts."""
+    a, b = factors
+    a[..., : a.shape[-1] // 2] = 0
+    return a, b
 
 
 POSITIONS = (
@@ -42,7 +44,7 @@ POSITIONS = (
     Fault("positions", "z of the next one", around(f"{PERTURBATIONS}.seen", next_position), HESSIAN),
     Fault("missing term", "δ G at positions", instead(f"{PERTURBATIONS}.errors_at_units", lambda own, layer: None),
           HESSIAN),
-    Fault("missing term", "R z beside δ G at positions", around(f"{SUMS}._product", never_added), HESSIAN),
+    Fault("missing term", "R z beside δ G at positions", around(f"{SUMS}._both", returned(second_alone)), HESSIAN),
     Fault("missing term", "a layer beside one with positions", around("jachess.backprop.positions._partners",
           returned(lambda partners: partners[:1])), HESSIAN),
 )  # fmt: skip

@@ -25,7 +25,7 @@ from jachess.network.operations import TABLE
 from jachess.network.operations.record import Positions
 from jachess.network.positions import PositionedLayer
 
-PERTURBED = 1 << 22
+PERTURBED = 1 << 23
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
 
 KEPT = 1 << 25
@@ -56,6 +56,7 @@ class Perturbations:
         self.state: State = forward(head.network, points_last(points))
         self.delta = errors_on_the_way(head, self.state, self.targets)
         self._inputs: dict[tuple[tuple[str, int], ...], Array] = {}
+        self._seen: dict[int, Array] = {}
 
     def error(self, layer: Layer) -> Array | None:
         """δ of a layer's units (M, n)."""
@@ -97,24 +98,28 @@ class Perturbations:
         return self._inputs[layer.inputs]
 
     def seen(self, layer: Layer) -> Array:
-        """What feeds a layer at each of its positions, z (n, ΣI, S)."""
-        if isinstance(layer, PositionedLayer):
-            return _with_biases(layer, self._uses(layer).seen(self.state.values[layer.inputs[0][0]]), 1)
-        return self.fed(layer).T[:, :, None]
+        """What feeds a layer at each of its positions, z (n, ΣI, S), with ones for each bias."""
+        if not isinstance(layer, PositionedLayer):
+            return self.fed(layer).T[:, :, None]
+        if id(layer) not in self._seen:
+            rows = self._uses(layer).seen(self.state.values[layer.inputs[0][0]])
+            found = np.zeros((len(rows), len(layer.indices), layer.n_positions), rows.dtype)
+            start = rows.shape[1]
+            found[:, :start] = rows
+            for _, width in layer.inputs[1:]:  # one for all positions, or for each its own
+                found[:, start : start + width] = 1 if width == 1 else np.eye(layer.n_positions)
+                start += width
+            self._seen[id(layer)] = found
+        return self._seen[id(layer)]
 
-    def seen_tangents(self, layer: Layer, tangents: Mapping[str, Tangent]) -> Array | None:
-        """G of what feeds it, (rows, n, ΣI, S), if any of it responds."""
-        given = [dense(tangents.get(name)) for name, _ in layer.inputs]
-        some = next((tangent for tangent in given if tangent is not None), None)
-        if some is None:
-            return None
-        if isinstance(layer, PositionedLayer):
-            return _with_biases(layer, self._uses(layer).seen(some), 0)
-        found = np.zeros((*some.shape[:2], len(layer.indices), 1), some.dtype)
-        start = 0
-        for tangent, (_, width) in zip(given, layer.inputs, strict=True):
+    def seen_tangents(self, layer: Layer, tangents: Mapping[str, Tangent]) -> list[tuple[int, Array]]:
+        """G of what feeds it, of each source that responds: its first input i, and (rows, n, I, S)."""
+        found, start = [], 0
+        for name, width in layer.inputs:
+            tangent = dense(tangents.get(name))
             if tangent is not None:
-                found[:, :, start : start + width, 0] = tangent
+                rows = self._uses(layer).seen(tangent) if isinstance(layer, PositionedLayer) else tangent[..., None]
+                found.append((start, rows))
             start += width
         return found
 
@@ -133,16 +138,3 @@ class Perturbations:
         found = rule(self.state.calls[layer.order], layer.point_axis)
         assert found is not None
         return found
-
-
-def _with_biases(layer: Layer, rows: Array, number: float) -> Array:
-    """Rows (…, I, S), and a number in the place of each bias's input, at all positions or for each at its own."""
-    if len(layer.inputs) == 1:
-        return rows
-    n_positions, start = rows.shape[-1], layer.inputs[0][1]
-    found = np.zeros((*rows.shape[:-2], len(layer.indices), n_positions), rows.dtype)
-    found[..., :start, :] = rows
-    for _, width in layer.inputs[1:]:
-        found[..., start : start + width, :] = number if width == 1 else number * np.eye(n_positions)
-        start += width
-    return found

@@ -137,6 +137,13 @@ def window(block: Array, rows: Rectangle, columns: Rectangle) -> Array:
     return as_strided(block[rows.start :, columns.start :], (*rows.shape, *columns.shape), steps)
 
 
+def chosen(array: Array, indices: Indices, axis: int = 0) -> Array:
+    """The chosen elements of an axis: a view if they are neighbours."""
+    if len(indices) and indices[-1] - indices[0] == len(indices) - 1:
+        return array[(slice(None),) * axis + (slice(int(indices[0]), int(indices[-1]) + 1),)]
+    return np.take(array, indices, axis=axis)
+
+
 def mirror(block: Array) -> None:
     """Make a square block symmetric in place: what is above the diagonal goes below it."""
     for start in range(0, len(block), MIRRORED):

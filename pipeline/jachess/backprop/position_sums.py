@@ -19,7 +19,7 @@ from itertools import product
 import numpy as np
 
 from jachess.backprop.perturbations import PERTURBED, Perturbations
-from jachess.backprop.places import Part
+from jachess.backprop.places import Part, chosen
 from jachess.network.graph import Array
 from jachess.network.layers import Indices, Layer
 from jachess.network.positions import PositionedLayer
@@ -30,8 +30,11 @@ RESPONSES = 1 << 19
 SUMMED = 128
 """Points times positions that a matrix product should sum over, at least."""
 
+Sources = Sequence[tuple[int, Array]]
+"""Some of a layer's units or inputs: the first one's number, and rows (J · S, n, …, T)."""
 
-def n_positions(layer: Layer) -> int:
+
+def n_positions_of(layer: Layer) -> int:
     """S."""
     return layer.n_positions if isinstance(layer, PositionedLayer) else 1
 
@@ -43,12 +46,12 @@ def position_sums(
     sums = [np.zeros((len(units), len(first.inputs), len(each.units), len(each.inputs))) for each in seconds]
     for points in all_points:
         room = max(1, PERTURBED // points.state.n_elements)
-        across = min(room, n_positions(first.layer))
+        across = min(room, n_positions_of(first.layer))
         together = max(1, room // across)
         for start in range(0, len(units), together):
-            for place in range(0, n_positions(first.layer), across):
+            for place in range(0, n_positions_of(first.layer), across):
                 some = slice(start, min(start + together, len(units)))
-                positions = slice(place, min(place + across, n_positions(first.layer)))
+                positions = slice(place, min(place + across, n_positions_of(first.layer)))
                 _add(points, first, units[some], positions, seconds, [each[some] for each in sums])
     return sums
 
@@ -59,36 +62,68 @@ def _add(
     """Perturb some units at some positions, and add what comes of it to the sums."""
     targets = {second.layer.pre_activation for second in seconds}
     tangents, responses = points.perturb(first.layer, units, targets, positions)
-    z = points.seen(first.layer)[:, first.inputs, positions]
-    z = np.ascontiguousarray(z.swapaxes(0, 1))
+    z = chosen(points.seen(first.layer), first.inputs, axis=1)[:, :, positions].swapaxes(0, 1)
+    z = np.ascontiguousarray(z)
     for second, target in zip(seconds, sums, strict=True):
-        response, errors = responses.get(second.layer.pre_activation), points.errors_at_units(second.layer)
-        tangent = None if errors is None else points.seen_tangents(second.layer, tangents)
-        terms = []
-        if response is not None:
-            rows = _by_unit(points.at_units(second.layer, response)[:, :, second.units], len(units))
-            fed = points.seen(second.layer)[:, second.inputs].swapaxes(1, 2)
-            terms.append((rows, np.ascontiguousarray(fed)[None, :, None]))
-        if errors is not None and tangent is not None:
-            rows = _by_unit(tangent[:, :, second.inputs].swapaxes(2, 3), len(units))
-            terms.append((np.ascontiguousarray(errors[:, second.units])[None, :, None], rows))
-        if terms:
-            _contract(z, terms, target)
+        errors = points.errors_at_units(second.layer)
+        tangent = [] if errors is None else points.seen_tangents(second.layer, tangents)
+        response = responses.get(second.layer.pre_activation)
+        rows = [] if response is None else [(0, points.at_units(second.layer, response))]
+        if rows and tangent:
+            _contract(z, *_both(points, second, len(units), rows, tangent), target)
+        elif rows:
+            fed = chosen(points.seen(second.layer), second.inputs, axis=1).swapaxes(1, 2)
+            _contract(z, _copied(rows, second.units, len(units)), fed[None, :, None], target)
+        elif errors is not None and tangent:
+            delta = np.ascontiguousarray(chosen(errors, second.units, axis=1))
+            _contract(z, delta[None, :, None], _copied(tangent, second.inputs, len(units)).swapaxes(3, 4), target)
 
 
-def _by_unit(rows: Array, n_units: int) -> Array:
-    """Rows (J · S, n, …) as (J, n, S, …)."""
-    return np.ascontiguousarray(rows.reshape(n_units, -1, *rows.shape[1:]).swapaxes(1, 2))
+def _both(
+    points: Perturbations, second: Part, n_units: int, response: Sources, tangent: Sources
+) -> tuple[Array, Array]:
+    """R with δ beside it, (J, n, S, K, 2T), and z with G below it, (J, n, S, 2T, P): one product for both terms."""
+    layer, n_positions = second.layer, n_positions_of(second.layer)
+    errors = points.errors_at_units(layer)
+    assert errors is not None
+    n_rows, n_points = response[0][1].shape[:2]
+    lead, twice = (n_units, n_points, n_rows // n_units), 2 * n_positions
+    a = empty((*lead, len(second.units), twice), errors.dtype)
+    b = empty((*lead, twice, len(second.inputs)), errors.dtype)
+    _copy(response, second.units, a[..., :n_positions])
+    a[..., n_positions:] = chosen(errors, second.units, axis=1)[None, :, None]
+    b[..., :n_positions, :] = chosen(points.seen(layer), second.inputs, axis=1).swapaxes(1, 2)[None, :, None]
+    _copy(tangent, second.inputs, b[..., n_positions:, :].swapaxes(3, 4))
+    return a, b
 
 
-def _contract(z: Array, terms: Sequence[tuple[Array, Array]], sums: Array) -> None:
-    """Add Σ_n Σ_s z_is Σ_t a_js,kt b_js,tp, added up over terms, to sums (J, I, K, P), a cache full at a time.
+def _copied(sources: Sources, wanted: Indices, n_units: int) -> Array:
+    """What `_copy` makes, (J, n, S, wanted, T)."""
+    n_rows, n_points, _, n_positions = sources[0][1].shape
+    shape = (n_units, n_points, n_rows // n_units, len(wanted), n_positions)
+    found = empty(shape, sources[0][1].dtype)
+    _copy(sources, wanted, found)
+    return found
+
+
+def _copy(sources: Sources, wanted: Indices, found: Array) -> None:
+    """Bring what some of a layer's units or inputs respond to its place (J, n, S, wanted, T); the rest is zero."""
+    if sum(rows.shape[2] for _, rows in sources) <= int(wanted[-1]):
+        found[...] = 0
+    for start, rows in sources:
+        first, last = np.searchsorted(wanted, (start, start + rows.shape[2]))
+        part = chosen(rows, wanted[first:last] - start, axis=2)
+        found[..., first:last, :] = part.reshape(len(found), -1, *part.shape[1:]).swapaxes(1, 2)
+
+
+def _contract(z: Array, a: Array, b: Array, sums: Array) -> None:
+    """Add Σ_n Σ_s z_is Σ_t a_js,kt b_js,tp to sums (J, I, K, P), a cache full at a time.
 
     Parameters
     ----------
     z : array (I, n, S)
-    terms : pairs of arrays a (J, n, S, K, T) and b (J, n, S, T, P)
-        One of the two has a single J and a single S, which stand for all.
+    a, b : arrays (J, n, S, K, T) and (J, n, S, T, P)
+        One of the two may have a single J and a single S, which stand for all.
     """
     (n_inputs, n_points, n_positions), (n_units, _, n_outer, width) = z.shape, sums.shape
     least = min(n_points, -(-SUMMED // n_positions))
@@ -98,21 +133,17 @@ def _contract(z: Array, terms: Sequence[tuple[Array, Array]], sums: Array) -> No
     for j, k, n in product(_steps(n_units, down), _steps(n_outer, outer), _steps(n_points, together)):
         target, seen = sums[j, :, k], z[:, n].reshape(n_inputs, -1)
         f = empty((len(target), n.stop - n.start, n_positions, target.shape[2], width), z.dtype)
-        for number, (a, b) in enumerate(terms):
-            a, b = a[j if len(a) > 1 else slice(None), n, :, k], b[j if len(b) > 1 else slice(None), n]
-            _product(a, b, f, add=number > 0)
-        target += np.matmul(seen, f.reshape(len(f), seen.shape[1], -1)).reshape(target.shape)
+        _multiply(a[j if len(a) > 1 else slice(None), n, :, k], b[j if len(b) > 1 else slice(None), n], f)
+        room = empty((len(target), n_inputs, target[0, 0].size), target.dtype)
+        target += np.matmul(seen, f.reshape(len(f), seen.shape[1], -1), out=room).reshape(target.shape)
 
 
-def _product(a: Array, b: Array, f: Array, *, add: bool) -> None:
-    """Make f (J, n, S, K, P) the products of a and b, or add these to it."""
+def _multiply(a: Array, b: Array, f: Array) -> None:
+    """Make f (J, n, S, K, P) the products of a and b."""
     if b.shape[2] == 1:  # one product for all positions
         a, f = (each.reshape(*each.shape[:2], 1, -1, each.shape[-1]) for each in (a, f))
     multiply = np.matmul if a.shape[-1] > 1 else np.multiply
-    if add:
-        f += multiply(a, b)
-    else:
-        multiply(a, b, out=f)
+    multiply(a, b, out=f)
 
 
 def _steps(stop: int, step: int) -> list[slice]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+
+import numpy as np
 
 from jachess.backprop.parallel import map_all
 from jachess.backprop.perturbations import perturbations, repeatable
@@ -18,7 +21,9 @@ from jachess.network.positions import PositionedLayer
 
 SUMS = 1 << 21
 """Elements of the sums that are held at once, as far as those of one unit allow."""
-LEAST = 8
+ACROSS = 128
+"""Columns of sums that are brought to their places at once."""
+LEAST = 4
 """Parts that a layer's units come in, at least: of the pairs of units within one, both orders are computed."""
 
 
@@ -48,26 +53,27 @@ def insert_positions(
     """
     down, across = (parts_of(layers, head.network.n_weights, span) for span in (rows, columns))
     down = [part for part in down if part.layer not in but_rows]
+    some_points = partial(pieces, head.network, chunks)
     for layer in layers:
         for firsts, seconds, target in ((down, across, block), (across, down, block.T)):
             first = next((part for part in firsts if part.layer is layer), None)
             partners = _partners(layer, seconds, itself=firsts is down)
             for some in first.alike() if first and partners else ():
                 for units in _groups(some, partners):
-                    found = position_sums(perturbations(head, lambda: pieces(chunks)), some, units, partners)
+                    found = position_sums(perturbations(head, some_points), some, units, partners)
                     for second, sums in zip(partners, found, strict=True):
-                        _add(target, sums, some, units, second, second.units)
+                        _put(target, sums, some, units, second, second.units)
 
 
 def fill_positions(head: Head, chunks: Sequence[tuple[Points, Array]], layers: Sequence[Layer], whole: Array) -> None:
     """Add such pairs' contributions to the whole matrix, on all cores; symmetric to the last bit."""
-    all_parts, in_order = whole_parts(layers), overlap(layers)
-    all_points = repeatable(head, list(pieces(lambda: chunks)))
+    all_parts, add = whole_parts(layers), overlap(layers)
+    all_points = repeatable(head, list(pieces(head.network, lambda: chunks)))
 
     def summed(item: tuple[Part, list[Part]]) -> list[Array]:
         first, seconds = item
         found = position_sums(all_points(), first, first.units, seconds)
-        if in_order:
+        if add:
             return found
         place(item, found)
         return []
@@ -75,9 +81,9 @@ def fill_positions(head: Head, chunks: Sequence[tuple[Points, Array]], layers: S
     def place(item: tuple[Part, list[Part]], found: list[Array]) -> None:
         first, seconds = item
         for second, sums in zip(seconds, found, strict=False):
-            _add(whole, sums, first, first.units, second, second.units)
+            _put(whole, sums, first, first.units, second, second.units, add=add)
             behind = len(first.units) if second.layer is first.layer else 0  # among themselves they are both ways there
-            _add(whole.T, sums[:, :, behind:], first, first.units, second, second.units[behind:])
+            _put(whole.T, sums[:, :, behind:], first, first.units, second, second.units[behind:], add=add)
 
     items = list(_items(all_parts))
     for item, found in zip(items, map_all(summed, items), strict=True):
@@ -120,9 +126,17 @@ def _groups(first: Part, seconds: Sequence[Part], least: int = 1) -> list[Indice
     return [first.units[start : start + step] for start in range(0, len(first.units), step)]
 
 
-def _add(block: Array, sums: Array, first: Part, units: Indices, second: Part, others: Indices) -> None:
-    """Add sums (J, I, K, P) at the places that their weights have in a block."""
+def _put(
+    block: Array, sums: Array, first: Part, units: Indices, second: Part, others: Indices, *, add: bool = True
+) -> None:
+    """Bring sums (J, I, K, P) to the places that their weights have in a block, or add them to what is there.
+
+    Some units k at a time, so that either triangle's rows are read and written in cache.
+    """
     for rows in first.rectangles(first.inputs, units):
         for columns in second.rectangles(second.inputs, others):
-            place = window(block, rows, columns)
-            place += sums[rows.units, rows.inputs, columns.units, columns.inputs]
+            place, part = window(block, rows, columns), sums[rows.units, rows.inputs, columns.units, columns.inputs]
+            step = max(1, ACROSS // part.shape[3])
+            for start in range(0, part.shape[2], step):
+                some = (slice(None), slice(None), slice(start, start + step))
+                np.add(place[some], part[some], out=place[some]) if add else np.copyto(place[some], part[some])

@@ -17,12 +17,14 @@ from jachess.backprop.propagation import (
     push_tangents,
 )
 from jachess.network.evaluation import Disturb
-from jachess.network.graph import Array
+from jachess.network.graph import Array, Network
 from jachess.network.head import Head
 from jachess.network.weight_vector import pack, unpack
 
-PIECE = 64
-"""Points that pass together."""
+VALUES = 1 << 20
+"""Elements of the values of all points that pass together, as far as their number allows: …"""
+FEWEST, MOST = 32, 128
+"""… products of fewer points are slow, and more are slower to be turned over."""
 ELEMENTS = 1 << 22
 """Elements of all tangents together that a pass may hold; more rows are passed in groups."""
 
@@ -46,7 +48,7 @@ def perturbed_gradients(
     network, n_rows = head.network, len(next(iter(seeds.values())))
     products = np.zeros((n_rows, network.n_weights))
     names = [weight.name for weight in network.weights] if targets is None else targets
-    for points, wanted in pieces(chunks):
+    for points, wanted in pieces(network, chunks):
         state = forward(network, points_last(points), disturb=disturb)
         prepared = np.asfortranarray(head.targets(wanted))
         delta = errors_on_the_way(head, state, prepared)
@@ -65,9 +67,13 @@ def rows_at_once(state: State) -> int:
     return max(1, ELEMENTS // state.n_elements)
 
 
-def pieces(chunks: Chunks) -> Iterator[tuple[Points, Array]]:
+def pieces(network: Network, chunks: Chunks) -> Iterator[tuple[Points, Array]]:
     """The chunks in pieces of few points: what one operation leaves to the next stays in cache."""
+    together = 0
     for points, targets in chunks():
-        for start in range(0, len(targets), PIECE):
-            part = slice(start, start + PIECE)
+        if not together:
+            one = forward(network, tuple(array[:1] for array in points))
+            together = min(max(VALUES // one.n_elements, FEWEST), MOST)
+        for start in range(0, len(targets), together):
+            part = slice(start, start + together)
             yield tuple(array[part] for array in points), targets[part]

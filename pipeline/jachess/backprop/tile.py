@@ -11,7 +11,7 @@ import numpy as np
 
 from jachess.backprop.contraction import Contraction, pair_places
 from jachess.backprop.diagonal import Diagonal, Tangent
-from jachess.backprop.places import Part, Rectangle, window
+from jachess.backprop.places import Part, Rectangle, chosen, window
 from jachess.network.graph import Array
 from jachess.network.layers import Indices
 from jachess.network.working_arrays import empty
@@ -102,22 +102,22 @@ class Tile:
         if start == stop:
             return
         self._span = slice(self._span.start if self._span else start, stop)
-        chosen = np.searchsorted(units, self.first_units[start:stop])
+        perturbed = np.searchsorted(units, self.first_units[start:stop])
         if response is not None:
-            rows = _part(response.swapaxes(1, 2), chosen)
+            rows = chosen(response.swapaxes(1, 2), perturbed)
             if self._packed:
                 behind = (self.second_units[j:] for j in range(start, stop))
-                self._response_factors += [_part(row, those) for row, those in zip(rows, behind, strict=True)]
+                self._response_factors += [chosen(row, those) for row, those in zip(rows, behind, strict=True)]
             else:
-                self._response_factors.append(_flat(_part(rows, self.second_units, axis=1)))
+                self._response_factors.append(_flat(chosen(rows, self.second_units, axis=1)))
         for source, inputs, positions in self._sources():
             tangent = tangents.get(source)
             factors = self._tangent_factors.setdefault(positions.start, [])
             if delta is not None and isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
                 self._diagonal.add(positions.start)
-                factors.append(_flat(_part(tangent.rows(), chosen)[:, None] * _part(delta, self.second_units)))
+                factors.append(_flat(chosen(tangent.rows(), perturbed)[:, None] * chosen(delta, self.second_units)))
             elif delta is not None and isinstance(tangent, np.ndarray):
-                factors.append(_flat(_part(_part(tangent.swapaxes(1, 2), chosen), inputs, axis=1)))
+                factors.append(_flat(chosen(chosen(tangent.swapaxes(1, 2), perturbed), inputs, axis=1)))
 
     def contract(self, z_first: Array, z_second: Array, delta: Array | None, *, first: bool) -> None:
         """Sum what has been collected over the n points.
@@ -133,12 +133,12 @@ class Tile:
         if self._span is None:
             return
         n_units, n_second, n_first, _ = self._shape()
-        span, z_first = self._span, _part(z_first, self.first_inputs)
+        span, z_first = self._span, chosen(z_first, self.first_inputs)
         if self._response_factors:
             factors = _joined(self._response_factors)
             start = int(self._pairs[span.start, span.start if self._packed else 0])
             rows = slice(start, start + len(factors))
-            self._responses.add(rows, factors, z_first, _part(z_second, self.second_inputs), first=first)
+            self._responses.add(rows, factors, z_first, chosen(z_second, self.second_inputs), first=first)
             self._responded = True
         for _, inputs, positions in self._sources():
             place = positions.start
@@ -152,7 +152,7 @@ class Tile:
                 if place not in self._tangents:
                     self._tangents[place] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
                 rows = slice(span.start * len(inputs), span.stop * len(inputs))
-                self._tangents[place].add(rows, factors, z_first, _part(delta, self.second_units), first=first)
+                self._tangents[place].add(rows, factors, z_first, chosen(delta, self.second_units), first=first)
         self._span, self._response_factors, self._tangent_factors = None, [], {}
 
     def scatter(self, block: Array, *, add: bool) -> None:
@@ -244,10 +244,3 @@ def _joined(parts: list[Array]) -> Array:
         return parts[0]
     room = empty((sum(map(len, parts)), *parts[0].shape[1:]), parts[0].dtype)
     return np.concatenate(parts, out=room)
-
-
-def _part(array: Array, indices: Indices, axis: int = 0) -> Array:
-    """The chosen elements of an axis: a view if they are neighbours."""
-    if len(indices) and indices[-1] - indices[0] == len(indices) - 1:
-        return array[(slice(None),) * axis + (slice(int(indices[0]), int(indices[-1]) + 1),)]
-    return np.take(array, indices, axis=axis)
