@@ -78,6 +78,16 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         table = L.Flatten()(L.Embedding(4, 2)(number))
         return ops.Model([x, number], L.Dense(2)(L.Dense(3, "gelu")(L.Concatenate()([x, table]))))
 
+    def attention() -> Any:
+        """Of several heads, with all ways to be called; of groups of queries; with a scale."""
+        x, y = Input((4, 3), name="x"), Input((3, 4), name="y")
+        h = L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 2, name="own")(x, x, use_causal_mask=True)]))
+        h = L.MultiHeadAttention(1, 2, value_dim=3, output_shape=4, use_bias=False, name="cross")(h, y, y)
+        h = L.MultiHeadAttention(2, 1, name="named")(query=h, value=y, key=L.Dense(4, "tanh")(y))
+        h = L.GroupQueryAttention(1, 4, 2, name="groups")(h, y)
+        h = L.Attention(use_scale=True, name="plain")([h, y], use_causal_mask=True)
+        return ops.Model([x, y], L.Dense(2)(L.GlobalAveragePooling1D()(L.Attention()([h, h]))))
+
     def single() -> Any:
         """As Keras is by default, in float32."""
         keras.config.set_dtype_policy("float32")
@@ -86,7 +96,8 @@ def models(keras: Any) -> dict[str, Callable[[], Any]]:
         return model
 
     return {
-        made.__name__: made for made in (plain, activations, piecewise, graph, images, sequences, embedding, single)
+        made.__name__: made
+        for made in (plain, activations, piecewise, graph, images, sequences, embedding, attention, single)
     }
 
 

@@ -18,8 +18,8 @@ from tests.network import kept
 
 h5py = pytest.importorskip("h5py")
 ARCHIVE = Path(__file__).with_name("keras_models.zip")
-NAMES = ("plain", "activations", "piecewise", "graph", "images", "sequences", "embedding", "single")
-ACCURACY = {"single": 1e-6, "piecewise": 1e-7}
+NAMES = ("plain", "activations", "piecewise", "graph", "images", "sequences", "embedding", "attention", "single")
+ACCURACY = {"single": 1e-6, "piecewise": 1e-7, "attention": 1e-9}
 """What the reference is good for, where that is less."""
 
 
@@ -137,6 +137,12 @@ BAD: dict[str, tuple[tuple[str, Change], str]] = {
     "called on the unmade": (layer_with(1, "graph", inbound_nodes=[{"args": [value_of("twice")], "kwargs": {}}]),
                              "that is never made"),
     "calls of old": (layer_with(1, "graph", inbound_nodes=[[["x", 0, 0, {}]]]), "not as Keras 3 writes them"),
+    "attention over other axes": (settings_with(1, "attention", attention_axes=[2]), "'attention_axes' is not supp"),
+    "attention with a mask": (layer_with(1, "attention", inbound_nodes=[{"args": [], "kwargs": {"attention_mask": 3}}]),
+                              "called with 'attention_mask'"),
+    "attention to nothing": (layer_with(1, "attention", inbound_nodes=[{"args": [value_of("x")], "kwargs": {}}]),
+                             "wanted queries, values and perhaps keys"),
+    "attention of other heads": (settings_with(1, "attention", num_heads=5), "5 heads do not fit"),
     "outputs that are none": (config_with(lambda c: c["config"].update(output_layers=["x", 0, 0]), "graph"),
                               "'x' is never made"),
     "channels first": (settings_with(1, "images", data_format="channels_first"), "'data_format' is not supported"),

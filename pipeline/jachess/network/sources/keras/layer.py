@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from jachess.errors import NetworkError
+from jachess.network.sources.keras.attention import ATTENTION
 from jachess.network.sources.keras.images import IMAGES
 from jachess.network.sources.keras.layers import PLAIN
 from jachess.network.sources.keras.record import LayerKind
 from jachess.network.sources.keras.sequences import SEQUENCES
 from jachess.network.sources.written import checked_name, entry, listed, member
 
-LAYERS: dict[str, LayerKind] = {kind.name: kind for kind in (*PLAIN, *IMAGES, *SEQUENCES)}
+LAYERS: dict[str, LayerKind] = {kind.name: kind for kind in (*PLAIN, *IMAGES, *SEQUENCES, *ATTENTION)}
 MODELS = ("Sequential", "Functional", "Model")
 MOST_LAYERS = 2000
 DEEPEST = 10
@@ -75,7 +76,8 @@ def read_layer(
     trainable = trainable and config.get("trainable", True) is not False
     inside = () if depth == 0 else (*prefix, name)
     layers = _parts(config, place, inside, trainable, depth) if kind in MODELS else ()
-    shape = entry(given.get("build_config") or {}, "build_config").get("input_shape")
+    built = entry(given.get("build_config") or {}, "build_config")
+    shape = built.get("input_shape") or entry(built.get("shapes_dict") or {}, "shapes_dict").get("query_shape")
     calls = given.get("inbound_nodes", [])
     return Layer(kind, "/".join((*prefix, name)), place, config, shape, calls, trainable, layers)
 
@@ -88,7 +90,8 @@ def _parts(
     if len(listed_layers) > MOST_LAYERS:
         raise NetworkError(f"the model is too large (wanted at most {MOST_LAYERS} layers; got {len(listed_layers)}).")
     for each in listed_layers:
-        stem = _snake_case(str(entry(each, "layers").get("class_name")))
+        kind = str(entry(each, "layers").get("class_name"))
+        stem = _snake_case(LAYERS[kind].kept or kind if kind in LAYERS else kind)
         seen[stem] = seen.get(stem, -1) + 1
         group = f"{stem}_{seen[stem]}" if seen[stem] else stem
         made.append(read_layer(each, (*place, "layers", group), prefix, trainable, depth + 1))

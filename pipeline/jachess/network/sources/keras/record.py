@@ -30,6 +30,8 @@ class Use:
     n_axes : int
         Axes of one point's input, as far as the file says; 1 otherwise.
     trainable : bool
+    flags : tuple of str
+        What it is called with.
     """
 
     draft: Draft
@@ -38,6 +40,7 @@ class Use:
     inputs: tuple[str, ...]
     n_axes: int
     trainable: bool
+    flags: tuple[str, ...] = ()
 
     @property
     def value(self) -> str:
@@ -136,8 +139,15 @@ class LayerKind:
         Keras' name of the class.
     write : Use -> value
     variables : settings -> by their place within the layer's group, names of the variables in the file's order
+    tensors, flags : tuple of str
+        Names under which it may be given what it is called on, in their order, and what it may be called with.
+    kept : str
+        The class under which the file keeps its variables, if that is another.
     """
 
     name: str
     write: Callable[[Use], str]
     variables: Places = no_variables
+    tensors: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    kept: str = ""

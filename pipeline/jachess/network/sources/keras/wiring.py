@@ -53,8 +53,8 @@ def _sizes(layer: Layer, shape: Any) -> tuple[int, ...]:
     return bounded(shape[1:])
 
 
-def called(draft: Draft, layer: Layer, inputs: Sequence[str]) -> list[str]:
-    """What a layer or a model makes of values.
+def called(draft: Draft, layer: Layer, inputs: Sequence[str], flags: tuple[str, ...] = ()) -> list[str]:
+    """What a layer or a model makes of values, called with these flags.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def called(draft: Draft, layer: Layer, inputs: Sequence[str]) -> list[str]:
     if layer.kind not in LAYERS:
         return _functional(draft, layer, inputs)
     n_axes = len(layer.shape) - 1 if _is_plain(layer.shape) else 1
-    use = Use(draft, layer.config, f"{layer.name}/", tuple(inputs), n_axes, layer.trainable)
+    use = Use(draft, layer.config, f"{layer.name}/", tuple(inputs), n_axes, layer.trainable, flags)
     try:
         return [LAYERS[layer.kind].write(use)]
     except NetworkError as error:
@@ -85,17 +85,17 @@ def _functional(draft: Draft, model: Layer, inputs: Sequence[str]) -> list[str]:
     known: dict[Place, str] = {}
     for place, value in zip(_places(model, "input_layers"), inputs, strict=False):
         known[place] = value
-    waiting = [(layer, number, list(_read(layer, call))) for layer in model.layers if layer.kind != "InputLayer"
+    waiting = [(layer, number, *_read(layer, call)) for layer in model.layers if layer.kind != "InputLayer"
                for number, call in enumerate(_calls(layer))]  # fmt: skip
     while waiting:
         left = []
-        for layer, number, places in waiting:
+        for layer, number, places, flags in waiting:
             if all(place in known for place in places):
-                made = called(draft, layer, [known[place] for place in places])
+                made = called(draft, layer, [known[place] for place in places], flags)
                 name = layer.name.rpartition("/")[2]
                 known |= {(name, number, slot): value for slot, value in enumerate(made)}
             else:
-                left.append((layer, number, places))
+                left.append((layer, number, places, flags))
         if len(left) == len(waiting):
             raise NetworkError(f"{left[0][0]}: is called on a value that is never made.")
         waiting = left
@@ -111,14 +111,19 @@ def _calls(layer: Layer) -> list[Any]:
     return layer.calls
 
 
-def _read(layer: Layer, call: Any) -> Iterator[Place]:
-    """The values that a layer is called on."""
-    if not isinstance(call, dict) or not isinstance(call.get("kwargs", {}), dict):
+def _read(layer: Layer, call: Any) -> tuple[list[Place], tuple[str, ...]]:
+    """The values that a layer is called on, and the flags that it is called with."""
+    given = call.get("kwargs", {}) if isinstance(call, dict) else None
+    if not isinstance(given, dict):
         raise NetworkError(f"{layer}: its calls are not as Keras 3 writes them. Save the model again.")
-    for key, value in call.get("kwargs", {}).items():
-        if value is not None and not (key == "training" and value is False):
+    kind, flags = LAYERS.get(layer.kind), []
+    for key, value in given.items():
+        if kind is not None and key in kind.flags and value is True:
+            flags.append(key)
+        elif value is not None and value is not False and (kind is None or key not in kind.tensors):
             raise NetworkError(f"{layer}: is called with '{str(key)[:40]}', which is not supported.")
-    yield from _tensors(layer, call.get("args"), 0)
+    named = [given[name] for name in (kind.tensors if kind else ()) if given.get(name) is not None]
+    return list(_tensors(layer, [call.get("args"), *named], 0)), tuple(flags)
 
 
 def _tensors(layer: Layer, given: Any, depth: int) -> Iterator[Place]:
