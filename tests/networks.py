@@ -231,6 +231,21 @@ def pairs(b: Builder) -> str:
     return b.layer(b.apply("Flatten", z), "output", 3, 8)
 
 
+def folded(b: Builder) -> str:
+    """Tokens on the axis of the points, on both sides, in front and behind; biases of each are added behind moves."""
+    grid = b.apply("Reshape", b.layer("x", "first", 20, 5), b.constant("grid", np.array([0, 2, 2, 5])))
+    rows = {width: b.constant(f"rows{width}", np.array([-1, width])) for width in (3, 5, 6, 8)}
+    z = b.apply("Reshape", b.apply("Transpose", b.apply("Tanh", grid), perm=(1, 0, 2, 3)), rows[5])
+    z = b.apply("Sin", b.layer(z, "both", 4, 5))
+    pairs = b.apply("Reshape", z, b.constant("pairs", np.array([2, -1, 8])))
+    a = b.apply("MatMul", b.apply("Reshape", pairs, rows[8]), b.weight("front", 8, 3))
+    a = b.apply("Transpose", b.apply("Reshape", a, b.constant("tokens", np.array([2, -1, 3]))), perm=(1, 0, 2))
+    a = b.apply("Add", a, b.weight("front.bias", 2, 3))
+    z = b.apply("Softplus", b.apply("Reshape", a, rows[3]))
+    z = b.apply("Add", z, b.apply("Tanh", b.apply("Gemm", z, b.weight("behind", 3, 3))))
+    return b.layer(b.apply("Reshape", z, rows[6]), "output", 3, 6)
+
+
 def turned_softmax(b: Builder) -> str:
     return b.apply("Gather", softmax_output(b), b.constant("turn", np.array([2, 1, 0])), axis=1)
 
@@ -274,5 +289,5 @@ CASES = [
     *[_case(70, build, "binary-cross-entropy") for build in (plain, skip, sigmoid_output)],
     *[_case(80, softmax_output, error) for error in ("cross-entropy", "sum-of-squares")],
     _case(90, sigmoid_output, "sum-of-squares"),
-    *[_case(100, build, "cross-entropy") for build in (convolution, attention, kernels, pairs)],
+    *[_case(100, build, "cross-entropy") for build in (convolution, attention, kernels, pairs, folded)],
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,16 @@ def second_alone(factors: tuple[Array, Array]) -> tuple[Array, Array]:
     return a, b
 
 
+def other_way_round(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Tokens before the points are taken for tokens behind them."""
+    return lambda own, *given, **named: f(replace(own, before=own.after, after=own.before), *given, **named)
+
+
 POSITIONS = (
     Fault("positions", "the first one alone", around(f"{PERTURBATIONS}._unit_vectors", first_position_only), HESSIAN),
     Fault("positions", "z of the next one", around(f"{PERTURBATIONS}.seen", next_position), HESSIAN),
+    Fault("positions", "whose they are", around("jachess.network.operations.record.PointAxis.by_position",
+          other_way_round), HESSIAN),
     Fault("missing term", "δ G at positions", instead(f"{PERTURBATIONS}.errors_at_units", lambda own, layer: None),
           HESSIAN),
     Fault("missing term", "R z beside δ G at positions", around(f"{SUMS}._both", returned(second_alone)), HESSIAN),

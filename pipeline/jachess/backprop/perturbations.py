@@ -24,6 +24,7 @@ from jachess.network.layers import Layer
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import Positions
 from jachess.network.positions import PositionedLayer
+from jachess.network.working_arrays import empty_rows
 
 PERTURBED = 1 << 23
 """Elements of the tangents of all values in one pass; more units are perturbed in groups."""
@@ -81,12 +82,12 @@ class Perturbations:
         if not isinstance(layer, PositionedLayer):
             return Diagonal(np.ones_like(value)[None], units)
         n_positions = positions.stop - positions.start
-        n_rows = len(units) * n_positions
-        shape = [size for axis, size in enumerate(value.shape) if axis != layer.point_axis]
-        rows = np.zeros((n_rows, *shape, self.state.n_points), value.dtype)
-        rows = np.moveaxis(rows, -1, 1 + layer.point_axis)
-        unit, position = np.divmod(np.arange(n_rows), n_positions)
-        self._uses(layer).units(rows)[np.arange(n_rows), :, units[unit], positions.start + position] = 1
+        unit, position = np.divmod(np.arange(len(units) * n_positions), n_positions)
+        places = self._uses(layer).units(np.arange(value.size).reshape(value.shape))
+        chosen = np.unravel_index(places[:, units[unit], positions.start + position], value.shape)
+        rows = empty_rows((len(unit),), value, value.dtype)
+        rows[...] = 0
+        rows[np.arange(len(unit)), *chosen] = 1
         return rows
 
     def fed(self, layer: Layer) -> Array:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from jachess.network.evaluation import call_of, evaluate
+from jachess.network.evaluation import call_of
 from jachess.network.graph import Array, Network, Node, Weight
 from jachess.network.operations import TABLE
+from jachess.network.operations.record import PointAxis
+from jachess.network.point_axes import point_axes
 from jachess.network.weight_vector import unpack
 
 Indices = NDArray[np.int64]
@@ -63,7 +65,7 @@ class _Use:
 def find_layers(network: Network) -> tuple[tuple[Layer, ...], tuple[Weight, ...]]:
     """The layers of a network in topological order, and the weight tensors that enter in some other way."""
     axes = point_axes(network).items()
-    shapes = {name: shape[0] for name, (axis, shape) in axes if axis == 0 and len(shape) == 1}
+    shapes = {name: shape[1] for name, (axis, shape) in axes if axis == PointAxis(0) and len(shape) == 2}
     moved, movers = moved_weights(network)
     uses: list[_Use] = []
     other: set[int] = set()
@@ -103,22 +105,6 @@ def labels(network: Network) -> tuple[list[str], Indices, Indices]:
             units[part[i, j]] = j
             inputs[part[i, j]] = i if source else -1
     return names, units, inputs
-
-
-def point_axes(network: Network) -> dict[str, tuple[int, tuple[int, ...]]]:
-    """Of all values of which one axis grows with the points, and no other: that axis, and the shape of one point."""
-    shapes = []
-    for n_points in (2, 3):
-        given = {i.name: np.zeros((n_points, *i.shape), i.dtype) for i in network.inputs}
-        values = evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
-        shapes.append({name: np.shape(value) for name, value in values.items()})
-    found = {}
-    for name, two in shapes[0].items():
-        three = shapes[1][name]
-        growing = [axis for axis, sizes in enumerate(zip(two, three, strict=True)) if sizes != (two[axis],) * 2]
-        if len(growing) == 1 and (two[growing[0]], three[growing[0]]) == (2, 3):
-            found[name] = growing[0], two[: growing[0]] + two[growing[0] + 1 :]
-    return found
 
 
 def moved_weights(network: Network) -> tuple[dict[str, Indices], set[int]]:

@@ -14,9 +14,10 @@ import numpy as np
 
 from jachess.network.evaluation import call_of, evaluate
 from jachess.network.graph import Network, Weight
-from jachess.network.layers import CONSTANT, Indices, Layer, moved_weights, point_axes
+from jachess.network.layers import CONSTANT, Indices, Layer, moved_weights
 from jachess.network.operations import TABLE
-from jachess.network.operations.record import Positions
+from jachess.network.operations.record import PointAxis, Positions
+from jachess.network.point_axes import point_axes
 from jachess.network.weight_vector import unpack
 
 
@@ -30,13 +31,13 @@ class PositionedLayer(Layer):
         The tensors that the indices go through: a matrix and, where there is one, its bias.
     n_positions : int
         S.
-    point_axis : int
-        Which axis of the pre-activation is that of the points.
+    point_axis : PointAxis
+        Where the points are in the pre-activation.
     """
 
     weights: tuple[Weight, ...]
     n_positions: int
-    point_axis: int
+    point_axis: PointAxis
 
 
 def find_positioned(
@@ -118,28 +119,36 @@ class _Search:
 
     def _added(self, number: int, positions: Positions) -> list[tuple[Weight, Indices]]:
         """Tensors that are added to each unit, a number for all positions or one for each: indices (1 or S, J)."""
-        found = []
+        found, name = [], self.network.nodes[number].outputs[0]
         if (number, positions.bias) in self.leaves:
             weight, indices = self.leaves[number, positions.bias]
             found.append((weight, indices.reshape(1, -1)))
-        name = self.network.nodes[number].outputs[0]
-        shape = self.values[name].shape
-        while (adder := self._only_adder(name)) is not None:
-            node = self.network.nodes[adder]
-            place = adder, 1 - node.inputs.index(name)
-            if place not in self.leaves or np.broadcast_shapes(self.leaves[place][1].shape, shape) != shape:
+        own = np.arange(self.values[name].size).reshape(self.values[name].shape)
+        places = own  # which of the pre-activation's elements is where behind moves of them
+        while (reader := self._only_reader(name)) is not None:
+            node = self.network.nodes[reader]
+            if node.operation == "Add":
+                place = reader, 1 - node.inputs.index(name)
+                if place not in self.leaves or self.values[node.outputs[0]].shape != places.shape:
+                    break
+                weight, indices = self.leaves[place]
+                spread = np.empty_like(own)
+                spread.ravel()[places] = indices
+                spread = positions.units(spread)[0]
+                more = spread[:, :1] if (spread == spread[:, :1]).all() else spread
+                if more.size != weight.size:
+                    break
+                found.append((weight, more.T))
+            elif TABLE[node.operation].moves:
+                places = TABLE[node.operation].forward(call_of(node, {**self.values, name: places}))[0]
+                if not np.array_equal(np.sort(places, axis=None), own.ravel()):
+                    break
+            else:
                 break
-            weight, indices = self.leaves[place]
-            spread = positions.units(np.broadcast_to(indices, shape))[0]
-            more = spread[:, :1] if (spread == spread[:, :1]).all() else spread
-            if more.size != weight.size:
-                break
-            found.append((weight, more.T))
             name = node.outputs[0]
         return found
 
-    def _only_adder(self, name: str) -> int | None:
-        """The node that adds something to a value, if nothing else reads it."""
+    def _only_reader(self, name: str) -> int | None:
+        """The node that reads a value, if nothing else does."""
         readers = [number for number, node in enumerate(self.network.nodes) if name in node.inputs]
-        only = len(readers) == 1 and name != self.network.output
-        return readers[0] if only and self.network.nodes[readers[0]].operation == "Add" else None
+        return readers[0] if len(readers) == 1 and name != self.network.output else None

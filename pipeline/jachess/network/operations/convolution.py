@@ -15,7 +15,7 @@ import numpy as np
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded
-from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Positions, Wanted
+from jachess.network.operations.record import Arrays, Call, Maybe, Operation, PointAxis, Positions, Wanted
 from jachess.network.operations.windows import GEOMETRY, Windows
 from jachess.network.working_arrays import empty
 
@@ -115,7 +115,7 @@ def _bilinear(
     product: Callable[[_Shape, Array, Array], Array],
     to_input: Callable[[_Shape, Array, Array], Array],
     to_kernel: Callable[[_Shape, Array, Array], Array],
-    positions: Callable[[Call, int], Positions | None] | None = None,
+    positions: Callable[[Call, PointAxis], Positions | None] | None = None,
     **extra: object,
 ) -> Operation:
     """The record of y = B(x, w) + b.
@@ -217,13 +217,13 @@ def _transposed_shape(call: Call) -> _Shape:
     return _Shape(groups, windows, kernel.shape[1], kernel.shape[0] // groups)
 
 
-def _conv_positions(call: Call, axis: int) -> Positions | None:
+def _conv_positions(call: Call, points: PointAxis) -> Positions | None:
     shape = _conv_shape(call)
-    if shape.groups > 1 or axis != 0:
+    if shape.groups > 1 or points.axis != 0:
         return None
     return Positions(
-        seen=lambda rows: shape.seen(rows)[..., 0, :, :],
-        units=lambda rows: shape.flat(rows)[..., 0, :, :],
+        seen=lambda rows: points.by_position(shape.seen(rows)[..., 0, :, :], 3, units=-2),
+        units=lambda rows: points.by_position(shape.flat(rows)[..., 0, :, :], 3, units=-2),
         matrix=lambda kernel: kernel.reshape(shape.units, -1),
     )
 

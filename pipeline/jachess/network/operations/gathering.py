@@ -10,7 +10,7 @@ from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import bounded, from_end
 from jachess.network.operations.movement import lead_of, moving
-from jachess.network.operations.record import Call, Positions
+from jachess.network.operations.record import Call, PointAxis, Positions
 
 
 def _indices(call: Call) -> tuple[Array, int]:
@@ -40,21 +40,19 @@ def _scatter(call: Call, rows: Array) -> Array:
     return whole
 
 
-def _gather_positions(call: Call, points: int) -> Positions | None:
+def _gather_positions(call: Call, points: PointAxis) -> Positions | None:
     """A table of weights: what its units see at each position is a vector with 1 at the row that is taken, and 0s."""
     indices, axis = _indices(call)
     if axis != -call.x.ndim or call.x.ndim != 2:
         return None
-    size, width = call.x.shape
+    size = call.x.shape[0]
 
     def seen(indices: Array) -> Array:
-        moved = np.moveaxis(np.where(indices < 0, indices + size, indices), points, 0)
-        found: Array = (moved.reshape(len(moved), 1, -1) == np.arange(size)[:, None]).astype(call.x.dtype)
-        return found
+        taken = np.where(indices < 0, indices + size, indices)[..., None] == np.arange(size)
+        return points.by_position(taken.astype(call.x.dtype), taken.ndim)
 
     def units(rows: Array) -> Array:
-        moved = np.moveaxis(rows, points - indices.ndim - 1, -indices.ndim - 1)
-        return moved.reshape(*moved.shape[: moved.ndim - indices.ndim], -1, width).swapaxes(-1, -2)
+        return points.by_position(rows, indices.ndim + 1)
 
     return Positions(seen, units, lambda table: table.T, weights=0, source=1)
 

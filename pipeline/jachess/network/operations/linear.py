@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from jachess.errors import NetworkError
 from jachess.network.graph import Array
 from jachess.network.operations.axes import align, bounded, unbroadcast
 from jachess.network.operations.products import matrix_product, product_of_batches, summed_product
-from jachess.network.operations.record import Arrays, Call, Maybe, Operation, Positions, Wanted
+from jachess.network.operations.record import Arrays, Call, Maybe, Operation, PointAxis, Positions, Wanted
 from jachess.network.working_arrays import empty
 
 
@@ -108,6 +110,23 @@ def _gemm_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe:
     return (*found, *([None] * (len(call.inputs) - 2)))
 
 
+def _at_rows(ndim: int, points: PointAxis, matrix: Callable[[Array], Array]) -> Positions:
+    """Rows of matrices as positions, their last axis inputs or units."""
+
+    def by_position(rows: Array) -> Array:
+        return points.by_position(rows, ndim)
+
+    return Positions(by_position, by_position, matrix)
+
+
+def _gemm_positions(call: Call, points: PointAxis) -> Positions | None:
+    bias, attributes, n_units = _bias(call), call.attributes, _gemm_operands(call)[1].shape[1]
+    plain = attributes["alpha"] == 1 and (bias is None or (attributes["beta"] == 1 and bias.size == n_units))
+    if attributes["transA"] or points.axis != 0 or not plain:
+        return None
+    return _at_rows(2, points, (lambda matrix: matrix) if attributes["transB"] else _transposed)
+
+
 GEMM = Operation(
     "Gemm",
     (2, 3),
@@ -120,6 +139,7 @@ GEMM = Operation(
     linear=True,
     analytic=True,
     from_diagonal=_gemm_from_diagonal,
+    positions=_gemm_positions,
 )
 
 
@@ -215,16 +235,11 @@ def _matmul_curvature(call: Call, dx: Maybe, dy: Maybe, wanted: Wanted) -> Maybe
     return _matmul_sides(m, wanted, m.result(dy[0], call.y.ndim), da, db)
 
 
-def _matmul_positions(call: Call, axis: int) -> Positions | None:
+def _matmul_positions(call: Call, points: PointAxis) -> Positions | None:
     a, b = call.inputs
-    if a is None or b is None or a.ndim < 3 or b.ndim != 2:
+    if a is None or b is None or a.ndim < 2 or b.ndim != 2 or points.axis == a.ndim - 1:
         return None
-
-    def by_position(rows: Array) -> Array:
-        moved = np.moveaxis(rows, axis - a.ndim, -a.ndim)
-        return _transposed(moved.reshape(*moved.shape[: moved.ndim - a.ndim + 1], -1, moved.shape[-1]))
-
-    return Positions(by_position, by_position, _transposed)
+    return _at_rows(a.ndim, points, _transposed)
 
 
 MATMUL = Operation(

@@ -23,6 +23,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from jachess.network.graph import Array
 
 Arrays = tuple[Array, ...]
@@ -65,13 +67,35 @@ Wanted = tuple[bool, ...]
 
 
 @dataclass(frozen=True)
+class PointAxis:
+    """The axis of a value on which the points are, (before · N · after) elements long."""
+
+    axis: int
+    before: int = 1
+    after: int = 1
+
+    def by_position(self, rows: Array, ndim: int, units: int = -1) -> Array:
+        """Rows (lead, *shape) of a value with ``ndim`` axes as (lead, N, J, S).
+
+        J is the axis ``units``, counted from the end and behind the points'; all others together are the S positions.
+        """
+        lead, rows = rows.ndim - ndim, np.moveaxis(rows, units, -1)
+        axis = lead + self.axis
+        front, behind = rows.shape[:axis], rows.shape[axis + 1 :]
+        n_points = rows.shape[axis] // (self.before * self.after)
+        apart = rows.reshape(*front, self.before, n_points, self.after, *behind)
+        first = np.moveaxis(apart, axis + 1, lead)
+        return first.reshape(*first.shape[: lead + 1], -1, first.shape[-1]).swapaxes(-1, -2)
+
+
+@dataclass(frozen=True)
 class Positions:
     """How a matrix of weights acts at S positions of each point: a_js = Σ_i w_ji z_is + ….
 
     Attributes
     ----------
     seen : rows of the source -> z, (…, N, I, S)
-    units : rows of the output -> a, (…, N, J, S), as a view
+    units : rows of the output -> a, (…, N, J, S)
     matrix : an array shaped as the weights -> w, (J, I)
     weights, source, bias : int
         The input slots of w, of what z is made of, and of a number that is added to each unit.
@@ -118,8 +142,8 @@ class Operation:
     from_diagonal : (Call, rows (J, n), units (J,)) -> tangents (J, n, M) or None
         Of a linear operation: tangents of the output if row j of the first input's is zero but at unit ``units[j]``.
         None where there is no shorter way than by all the zeros.
-    positions : (Call, axis) -> Positions or None
-        Of an operation in which weights may act at many positions of each point, if that axis is the points'.
+    positions : (Call, PointAxis) -> Positions or None
+        Of an operation in which weights may act at many positions of each point; that axis is source's and output's.
     static : tuple of int
         Inputs that say what is done, like a shape: the same for all points, and no weights.
     working : Call -> int
@@ -143,7 +167,7 @@ class Operation:
     derivative: Callable[[Call], Array] | None = None
     analytic: bool = False
     from_diagonal: Callable[[Call, Array, Array], Array | None] | None = None
-    positions: Callable[[Call, int], Positions | None] | None = None
+    positions: Callable[[Call, PointAxis], Positions | None] | None = None
     static: tuple[int, ...] = ()
     working: Callable[[Call], int] = lambda call: 0
     domain: str = ""
