@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -239,11 +240,26 @@ def folded(b: Builder) -> str:
     z = b.apply("Sin", b.layer(z, "both", 4, 5))
     pairs = b.apply("Reshape", z, b.constant("pairs", np.array([2, -1, 8])))
     a = b.apply("MatMul", b.apply("Reshape", pairs, rows[8]), b.weight("front", 8, 3))
-    a = b.apply("Transpose", b.apply("Reshape", a, b.constant("tokens", np.array([2, -1, 3]))), perm=(1, 0, 2))
-    a = b.apply("Add", a, b.weight("front.bias", 2, 3))
+    a = b.apply("Transpose", b.apply("Reshape", a, b.constant("tokens", np.array([2, -1, 3]))), perm=(1, 2, 0))
+    a = b.apply("Transpose", b.apply("Add", a, b.weight("front.bias", 3, 2)), perm=(0, 2, 1))
     z = b.apply("Softplus", b.apply("Reshape", a, rows[3]))
     z = b.apply("Add", z, b.apply("Tanh", b.apply("Gemm", z, b.weight("behind", 3, 3))))
     return b.layer(b.apply("Reshape", z, rows[6]), "output", 3, 6)
+
+
+def tied(b: Builder) -> str:
+    """A block at two tokens that is used twice, also as parts of one tensor; a matrix at tokens that is a layer too."""
+    z = b.apply("Reshape", b.layer("x", "first", 10, 5), b.constant("tokens", np.array([0, 2, 5])))
+    b.weight("inner", 5, 10), b.weight("block", 5, 5), b.weight("block.bias", 5)
+    ends = [b.constant(f"end{end}", np.array([end])) for end in (0, 5, 10)]
+    parts = [b.apply("Slice", "inner", *pair, b.constant("columns", np.array([1]))) for pair in pairwise(ends)]
+    for part in parts:
+        a = b.apply("Add", b.apply("MatMul", b.apply("Tanh", z), "block"), "block.bias")
+        z = b.apply("Add", z, b.apply("MatMul", b.apply("Sin", a), part))
+    z = b.apply("Tanh", b.apply("MatMul", z, b.weight("table", 5, 7)))
+    z = b.apply("ReduceMean", z, axes=[1], keepdims=0)
+    z = b.apply("Gemm", z, "table", b.weight("table.bias", 5), transB=1)
+    return b.layer(b.apply("Softplus", z), "output", 3, 5)
 
 
 def turned_softmax(b: Builder) -> str:
@@ -289,5 +305,5 @@ CASES = [
     *[_case(70, build, "binary-cross-entropy") for build in (plain, skip, sigmoid_output)],
     *[_case(80, softmax_output, error) for error in ("cross-entropy", "sum-of-squares")],
     _case(90, sigmoid_output, "sum-of-squares"),
-    *[_case(100, build, "cross-entropy") for build in (convolution, attention, kernels, pairs, folded)],
+    *[_case(100, build, "cross-entropy") for build in (convolution, attention, kernels, pairs, folded, tied)],
 ]

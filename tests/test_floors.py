@@ -129,7 +129,7 @@ def test_operations_are_known_by_name_in_few_places(file: Path) -> None:
         "network/onnx/",
         "network/sources/",
         "network/layers.py",
-        "network/positions.py",
+        "network/matrix_uses.py",
         "network/error_functions.py",
         "network/head.py",
         "network/evaluation.py",

@@ -107,9 +107,34 @@ def save_convolution(path: Path, n_inputs: int, channels: int, n_outputs: int) -
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
+def save_tokens(path: Path, n_inputs: int, width: int, n_outputs: int) -> None:
+    """Four tokens folded into the points' axis, twice through one matrix, and a layer of what comes of all of them."""
+    random, each = np.random.default_rng(0), n_inputs // 4
+    shapes = {"first": (width, each), "block": (width, width), "shift": (width,), "last": (n_outputs, 4 * width)}
+    tensors = {name: random.normal(size=shape) / shape[-1] ** 0.5 for name, shape in shapes.items()}
+    nodes = [
+        helper.make_node("Reshape", ["x", "rows"], ["r"]),
+        helper.make_node("Gemm", ["r", "first"], ["a0"], transB=1),
+        helper.make_node("Tanh", ["a0"], ["z0"]),
+        helper.make_node("Gemm", ["z0", "block", "shift"], ["a1"], transB=1),
+        helper.make_node("Tanh", ["a1"], ["z1"]),
+        helper.make_node("Gemm", ["z1", "block", "shift"], ["a2"], transB=1),
+        helper.make_node("Tanh", ["a2"], ["z2"]),
+        helper.make_node("Reshape", ["z2", "apart"], ["f"]),
+        helper.make_node("Gemm", ["f", "last"], ["y"], transB=1),
+    ]
+    ends = (("x", n_inputs), ("y", n_outputs))
+    x, y = (helper.make_tensor_value_info(name, TensorProto.DOUBLE, ["n", size]) for name, size in ends)
+    given = [numpy_helper.from_array(w, n) for n, w in tensors.items()]
+    given += [numpy_helper.from_array(np.array([-1, n]), name) for n, name in ((each, "rows"), (4 * width, "apart"))]
+    graph = helper.make_graph(nodes, "tokens", [x], [y], given)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
 TOPOLOGIES: dict[str, Callable[..., None]] = {
     "convolution": save_convolution,
     "gains": lambda path, *sizes: save_blocks(path, *sizes, shared=False),
+    "tokens": save_tokens,
     "shared": lambda path, *sizes: save_blocks(path, *sizes, shared=True),
 }
 
@@ -119,6 +144,7 @@ DEFAULT = [
     Measured("hessian", FEW, 10_000),
     Measured("hessian", SOME, 200),
     Measured("hessian", (30, 3, 10), 1000, "shared"),
+    Measured("hessian", (80, 20, 5), 500, "tokens"),
     Measured("gradient", SOME, 10),
     Measured("jacobian", FEW, 100_000),
     Measured("gradient", (144, 4, 10), 300, "convolution"),
@@ -162,6 +188,7 @@ SLOW = [
     Measured("block_diagonal", (144, 4, 10), 300, "convolution"),
     *(Measured("hessian", (144, 4, 10), 300, "convolution", memory=memory) for memory in (None, "256MiB")),
     *(Measured("hessian", (64, 16, 10), n, "convolution") for n in (10, 300)),
+    *(Measured("hessian", (160, 50, 5), n, "tokens") for n in (10, 300)),
     Measured("input_hessian", (144, 4, 10), 20, "convolution"),
     *(Measured("outputs", FEW, n) for n in (10, 10**6)),
     Measured("outputs", MANY, 10**5),

@@ -45,11 +45,29 @@ def other_way_round(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda own, *given, **named: f(replace(own, before=own.after, after=own.before), *given, **named)
 
 
+def unmoved(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Elements behind a move are taken to be in the order that they had."""
+
+    def faulty(*given: Any) -> Any:
+        places = f(*given)
+        return np.sort(places, axis=None).reshape(places.shape)
+
+    return faulty
+
+
+def first_uses(uses: Any) -> Any:
+    """Each tensor's first use alone."""
+    return {use.weights: (place, use) for place, use in reversed(uses.items())}.values()
+
+
 POSITIONS = (
     Fault("positions", "the first one alone", around(f"{PERTURBATIONS}._unit_vectors", first_position_only), HESSIAN),
     Fault("positions", "z of the next one", around(f"{PERTURBATIONS}.seen", next_position), HESSIAN),
     Fault("positions", "whose they are", around("jachess.network.operations.record.PointAxis.by_position",
           other_way_round), HESSIAN),
+    Fault("positions", "a bias behind moves", around("jachess.network.matrix_uses._Search._moved", unmoved), HESSIAN),
+    Fault("positions", "a tensor's other use", around("jachess.network.positions.weight_uses",
+          returned(lambda uses: dict(first_uses(uses)))), HESSIAN),
     Fault("missing term", "δ G at positions", instead(f"{PERTURBATIONS}.errors_at_units", lambda own, layer: None),
           HESSIAN),
     Fault("missing term", "R z beside δ G at positions", around(f"{SUMS}._both", returned(second_alone)), HESSIAN),

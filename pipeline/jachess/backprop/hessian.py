@@ -59,7 +59,7 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
     _insert_tiles(head, chunks, layers, rows, columns, block)
     insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)
-    by_rows_too = [*others, *(weight for layer in by_rows for weight in layer.weights)]
+    by_rows_too = [*others, *dict.fromkeys(weight for layer in by_rows for weight in layer.weights)]
     insert_products(head, chunks, by_rows_too, others, rows, columns, block)
     return block
 

@@ -10,14 +10,14 @@ import numpy as np
 from jachess.backprop.parallel import map_all
 from jachess.backprop.perturbations import perturbations, repeatable
 from jachess.backprop.places import Part, mirror, window
-from jachess.backprop.position_sums import position_sums
+from jachess.backprop.position_sums import n_positions, position_sums
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import pieces
 from jachess.backprop.tiling import overlap, parts_of, whole_parts
 from jachess.network.graph import Array
 from jachess.network.head import Head
-from jachess.network.layers import Indices, Layer
-from jachess.network.positions import PositionedLayer
+from jachess.network.layers import CONSTANT, Indices, Layer
+from jachess.network.positions import PositionedLayer, place_in_order, sharing
 
 SUMS = 1 << 21
 """Elements of the sums that are held at once, as far as those of one unit allow."""
@@ -28,9 +28,18 @@ LEAST = 4
 
 
 def dearer(positioned: Sequence[PositionedLayer], n_weights: int, rows: slice) -> list[PositionedLayer]:
-    """Layers of whose weights there are fewer among the rows than their units have positions to be perturbed."""
-    found = zip(positioned, parts_of(positioned, n_weights, rows), strict=True)
-    return [layer for layer, part in found if part and len(part.units) * layer.n_positions >= part.n_weights]
+    """Layers of whose weights there are fewer among the rows than their units have positions to be perturbed.
+
+    Those that share weights are judged together.
+    """
+    found: list[PositionedLayer] = []
+    for group in sharing(positioned):
+        parts = [part for part in parts_of(group, n_weights, rows) if part]
+        passes = sum(len(part.units) * n_positions(part.layer) for part in parts)
+        places = [part.places[part.places != CONSTANT] for part in parts]
+        if parts and passes >= len(np.unique(np.concatenate(places))):
+            found += group
+    return found
 
 
 def insert_positions(
@@ -114,7 +123,7 @@ def _partners(layer: Layer, others: Sequence[Part], *, itself: bool) -> list[Par
         part
         for part in others
         if part
-        and (part.layer.order > layer.order or (itself and part.layer is layer))
+        and (place_in_order(part.layer) > place_in_order(layer) or (itself and part.layer is layer))
         and (isinstance(layer, PositionedLayer) or isinstance(part.layer, PositionedLayer))
     ]
 

@@ -83,11 +83,13 @@ def _moved(
 ) -> PointAxis | None:
     """The axis behind a move, by moving the points' numbers."""
     numbers = {
-        source: _numbers(axis, values[source].shape)
+        source: _numbers(axis, values[source].shape).astype(values[source].dtype)
         for source, axis in axes.items()
         if source == node.inputs[0] or is_float(values[source])
     }
     moved = TABLE[node.operation].forward(call_of(node, {**values, **numbers}))[node.outputs.index(name)]
+    if not moved.size:
+        return None
     line = np.moveaxis(moved, grown.axis, 0).reshape(moved.shape[grown.axis], -1)[:, 0]
     after = int(np.argmax(line != 0))  # of these the first point has as many as lie side by side
     if not after or grown.each % after:
