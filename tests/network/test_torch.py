@@ -50,6 +50,18 @@ def alike() -> nn.Module:
     return module
 
 
+class Tokens(torch.nn.Module):
+    """Two tokens through an encoder's block, which folds them into the points' axis for a product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = nn.TransformerEncoderLayer(4, 2, 3, 0.0, layer_norm_eps=2.0**-10, batch_first=True)
+        self.apart, self.last = nn.Linear(4, 8), nn.Linear(4, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.last(self.block(self.apart(x).reshape(-1, 2, 4)).sum(1))
+
+
 CASES: dict[str, Callable[[], Any]] = {
     "a layer": lambda: nn.Linear(4, 3),
     "layers": lambda: nn.Sequential(nn.Linear(4, 5), nn.GELU(), nn.LayerNorm(5, 2.0**-10), nn.Linear(5, 3)),
@@ -57,6 +69,7 @@ CASES: dict[str, Callable[[], Any]] = {
     "alike": alike,
     "batch normalisation, dropout": lambda: nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5, 2.0**-10), nn.Dropout(),
                                                           nn.Tanh(), nn.Linear(5, 2)),
+    "tokens": Tokens,
     "convolution": lambda: nn.Sequential(nn.Unflatten(1, (1, 4)), nn.Conv1d(1, 2, 2), nn.Tanh(), nn.Flatten(),
                                          nn.Linear(6, 2)),
     "zeros": lambda: zeroed(nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2))),
@@ -88,7 +101,8 @@ def reference(module: Any) -> dict[str, Any]:
 
     def f(w: Any, x: Any) -> Any:
         parts = zip(wanted.items(), torch.split(w, sizes), strict=True)
-        return torch.func.functional_call(wide, {n: part.view(p.shape) for (n, p), part in parts}, x)
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):  # has second derivatives
+            return torch.func.functional_call(wide, {n: part.view(p.shape) for (n, p), part in parts}, x)
 
     w = torch.cat([p.detach().double().ravel() for p in wanted.values()])
     y = f(w, x).detach()
