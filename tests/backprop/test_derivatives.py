@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -148,6 +149,16 @@ def test_any_block_is_a_part_of_the_whole(data: st.DataObject) -> None:
     whole = jachess.hessian(*arguments, error=case.error)
     block = jachess.hessian(*arguments, error=case.error, rows=rows, columns=columns)
     assert np.abs(block - whole[rows, columns]).max(initial=0) <= 1e-13 * np.abs(whole).max()
+
+
+@cases
+def test_a_block_of_two_tensors_is_a_part_of_the_whole(case: Case) -> None:
+    """All weights of each, some of biases alone."""
+    arguments = case.network, case.points[0][:3], case.targets[:3]
+    whole = jachess.hessian(*arguments, error=case.error)
+    for down, across in product(case.network.weights, repeat=2):
+        part = jachess.hessian(*arguments, error=case.error, rows=down.slice, columns=across.slice)
+        np.testing.assert_allclose(part, whole[down.slice, across.slice], rtol=1e-9, atol=1e-13 * np.abs(whole).max())
 
 
 @cases

@@ -113,7 +113,7 @@ def _copy(sources: Sources, wanted: Indices, found: Array) -> None:
     for start, rows in sources:
         first, last = np.searchsorted(wanted, (start, start + rows.shape[2]))
         part = chosen(rows, wanted[first:last] - start, axis=2)
-        found[..., first:last, :] = part.reshape(len(found), -1, *part.shape[1:]).swapaxes(1, 2)
+        found[..., first:last, :] = part.reshape(len(found), found.shape[2], *part.shape[1:]).swapaxes(1, 2)
 
 
 def _contract(z: Array, a: Array, b: Array, sums: Array) -> None:
