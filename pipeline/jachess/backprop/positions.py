@@ -10,7 +10,7 @@ import numpy as np
 from jachess.backprop.parallel import map_all
 from jachess.backprop.perturbations import perturbations, repeatable
 from jachess.backprop.places import Part, mirror, window
-from jachess.backprop.position_sums import n_positions, position_sums
+from jachess.backprop.position_sums import n_positions_of, position_sums
 from jachess.backprop.propagation import Chunks, Points
 from jachess.backprop.r_operator import pieces
 from jachess.backprop.tiling import overlap, parts_of, whole_parts
@@ -35,7 +35,7 @@ def dearer(positioned: Sequence[PositionedLayer], n_weights: int, rows: slice) -
     found: list[PositionedLayer] = []
     for group in sharing(positioned):
         parts = [part for part in parts_of(group, n_weights, rows) if part]
-        passes = sum(len(part.units) * n_positions(part.layer) for part in parts)
+        passes = sum(len(part.units) * n_positions_of(part.layer) for part in parts)
         places = [part.places[part.places != CONSTANT] for part in parts]
         if parts and passes >= len(np.unique(np.concatenate(places))):
             found += group
