@@ -33,8 +33,8 @@ from jachess.backprop.tiling import make_tiles, overlap
 from jachess.backprop.unit_products import insert_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
-from jachess.network.layers import Layer, find_layers
-from jachess.network.positions import find_positioned, in_order
+from jachess.network.layers import Layer
+from jachess.network.positions import all_layers, in_order
 
 
 def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Array:
@@ -53,8 +53,7 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     -------
     array (rows, columns), float64
     """
-    layers, others = find_layers(head.network)
-    positioned, others = find_positioned(head.network, others)
+    layers, positioned, others = all_layers(head.network)
     by_rows = dearer(positioned, head.network.n_weights, rows)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
     _insert_tiles(head, chunks, layers, rows, columns, block)

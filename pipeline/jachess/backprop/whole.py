@@ -18,8 +18,8 @@ from jachess.backprop.tiling import overlap, unit_tiles, whole_parts
 from jachess.backprop.unit_products import fill_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
-from jachess.network.layers import Layer, find_layers
-from jachess.network.positions import find_positioned, in_order
+from jachess.network.layers import Layer
+from jachess.network.positions import all_layers, in_order
 
 SUMS = 1 << 23
 """Elements of the sums of one piece."""
@@ -32,8 +32,7 @@ Piece = tuple[int, slice]
 
 def whole_hessian(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Array:
     """H (W, W), symmetric to the last bit, in the floating type of the network's weights."""
-    layers, others = find_layers(head.network)
-    positioned, others = find_positioned(head.network, others)
+    layers, positioned, others = all_layers(head.network)
     n_weights = head.network.n_weights
     # where each weight is in one layer, every element is written once, by the thread that has it in its cache
     allocate = np.empty if sum(layer.n_weights for layer in layers) == n_weights and not overlap(layers) else np.zeros

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from jachess.network.graph import Network, Weight
-from jachess.network.layers import Layer
+from jachess.network.layers import Layer, find_layers
 from jachess.network.matrix_uses import MatrixUse, matrix_uses
 from jachess.network.operations.record import PointAxis
 from jachess.network.weight_uses import Place, Use, weight_uses
@@ -36,6 +37,16 @@ class PositionedLayer(Layer):
     weights: tuple[Weight, ...]
     n_positions: int
     point_axis: PointAxis
+
+
+@lru_cache(maxsize=1)
+def all_layers(network: Network) -> tuple[tuple[Layer, ...], tuple[PositionedLayer, ...], tuple[Weight, ...]]:
+    """The layers without positions, those with them, and the weight tensors in neither.
+
+    The last network's are kept: for a block of few rows, finding them takes longer than using them.
+    """
+    layers, others = find_layers(network)
+    return layers, *find_positioned(network, others)
 
 
 def find_positioned(
