@@ -37,6 +37,7 @@ from jachess.backprop.hessian import hessian_block
 from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.kinks import same_sides
 from jachess.backprop.output_difference import shifted
+from jachess.backprop.parallel import on_all_cores
 from jachess.backprop.propagation import Points, forward, outputs, pull_cotangents, push_tangents
 from jachess.backprop.r_operator import hessian_vector_products, rows_at_once
 from jachess.backprop.weight_jacobian import identity_rows
@@ -58,13 +59,16 @@ from jachess.network.operations import TABLE
 
 JACOBIAN_POINTS, HESSIAN_POINTS = 16, 256
 SAMPLE_POINTS = max(JACOBIAN_POINTS, HESSIAN_POINTS)
-"""Points of the samples."""
+"""Points of the samples, at most; …"""
+FEWEST, VALUES = 16, 1 << 16
+"""… of a Hessian's, but for the fewest, no more than have so many values on the way: a row may need many passes."""
 GRADIENT_POINTS, ELEMENTS = 16, 256
 """Points and weights by which the gradient is compared."""
 ROWS = 8
 """Rows of the Hessian that are compared."""
 
 
+@on_all_cores
 def agreement(
     network: Network, head: Head | None, points: Points, targets: Array, *, jacobian: bool, hessian: bool, seed: int = 0
 ) -> Finding:
@@ -90,7 +94,9 @@ def agreement(
         few = tuple(array[:JACOBIAN_POINTS] for array in points)
         found += _of_jacobian(network, few, random, numbers)
     if hessian and head is not None:
-        sample = (tuple(array[:HESSIAN_POINTS] for array in points), head.targets(targets[:HESSIAN_POINTS]))
+        one = forward(network, tuple(array[:1] for array in points)).n_elements
+        count = min(HESSIAN_POINTS, max(FEWEST, VALUES // one))
+        sample = (tuple(array[:count] for array in points), head.targets(targets[:count]))
         found.append(_of_gradient(head, *sample, random))
         found += _of_hessian(head, *sample, random, numbers)
     failed = sorted((c for c in found if not c.residual <= 1), key=lambda c: -c.residual)
