@@ -61,6 +61,7 @@ def test_float32_sums_over_many_chunks_lose_nothing(monkeypatch: pytest.MonkeyPa
     case = CASES[0]
     points, targets = (np.concatenate([array] * 1000) for array in (case.points[0], case.targets))
     monkeypatch.setattr(arguments, "POINTS_AT_ONCE", 4)
+    monkeypatch.setattr(arguments, "VALUES", 1)
     many = jachess.hessian(case.network, points, targets, error=case.error, dtype=np.float32)
     close(many, 1000 * hessian(case, dtype=np.float32).astype(np.float64), 1e-6)
 
@@ -73,6 +74,7 @@ def test_small_pieces_and_groups_give_the_same_hessian(
     wanted = hessian(case)
     for module, name, value in (
         (arguments, "POINTS_AT_ONCE", 5),
+        (arguments, "VALUES", 1),
         (tile_sums, "PERTURBED", 1),
         (tile_sums, "COLLECTED", 64),
         (position_sums, "PERTURBED", 1),

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from jachess.backprop.propagation import Chunks, Points
+from jachess.backprop.propagation import Chunks, Points, forward
 from jachess.errors import InputError, PointsError
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head, error_head
 
 FLOAT64 = np.dtype(np.float64)
 POINTS_AT_ONCE = 512
-"""Points of one chunk: few enough that their values stay in cache, enough for fast matrix products."""
+"""Points of one chunk: few enough that their values stay in cache, enough for fast matrix products; …"""
+VALUES = 1 << 16
+"""… more, if all their values are no more than these: of a tiny network, calls would take longer than arithmetic."""
 
 
 def fit_points(net: Network, points: ArrayLike | Sequence[ArrayLike]) -> Points:
@@ -72,10 +74,11 @@ def prepare(
     if t.ndim == 0 or len(t) != len(arrays[0]):
         raise PointsError(f"targets: wrong number (wanted {len(arrays[0])}, one a point; got shape {t.shape}).")
     prepared, arrays = head.targets(t), cast(arrays, dtype)
+    one = max(1, forward(head.network, tuple(array[:1] for array in arrays)).n_elements)
+    step = max(POINTS_AT_ONCE, VALUES // one)
 
     def chunks() -> list[tuple[Points, Array]]:
-        starts = range(0, len(prepared), POINTS_AT_ONCE)
-        parts = [slice(start, start + POINTS_AT_ONCE) for start in starts]
+        parts = [slice(start, start + step) for start in range(0, len(prepared), step)]
         return [(tuple(array[part] for array in arrays), prepared[part]) for part in parts]
 
     return head, chunks
