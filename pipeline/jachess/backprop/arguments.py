@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from jachess.backprop.propagation import Chunks, Points, forward
+from jachess.backprop.propagation import Chunks, Points, n_values
 from jachess.errors import InputError, PointsError
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head, error_head
@@ -74,8 +74,7 @@ def prepare(
     if t.ndim == 0 or len(t) != len(arrays[0]):
         raise PointsError(f"targets: wrong number (wanted {len(arrays[0])}, one a point; got shape {t.shape}).")
     prepared, arrays = head.targets(t), cast(arrays, dtype)
-    one = max(1, forward(head.network, tuple(array[:1] for array in arrays)).n_elements)
-    step = max(POINTS_AT_ONCE, VALUES // one)
+    step = max(POINTS_AT_ONCE, VALUES // n_values(head.network))
 
     def chunks() -> list[tuple[Points, Array]]:
         parts = [slice(start, start + step) for start in range(0, len(prepared), step)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from jachess.backprop.cuts import Bracket, Cut, cheapest, find_cuts
 from jachess.backprop.factors import Constant, Factor, product, spelled
-from jachess.backprop.propagation import Points, State, forward, points_last
+from jachess.backprop.propagation import Points, State, forward, points_last, zero_points
 from jachess.backprop.segments import Segment, find_segments, in_runs
 from jachess.errors import InputError
 from jachess.network.graph import Array, Network
@@ -67,7 +67,7 @@ class JacobianKernel:
             raise InputError(f"method: unknown way to accumulate a Jacobian (wanted {wanted}; got {method!r}).")
         network.check_input()
         self.network = network
-        state, pair = (forward(network, _zeros(network, n_points)) for n_points in (1, 2))
+        state, pair = (forward(network, zero_points(network, n_points)) for n_points in (1, 2))
         cuts = find_cuts(network, state, pair)
         self._depends = bool(cuts)
         chosen = list(range(network.n_outputs)[rows if rows is not None else slice(None)])
@@ -144,10 +144,3 @@ def jacobian_rows(network: Network, points: Points, *, method: str = "auto") -> 
     jacobian = np.empty((len(points[0]), kernel.n_rows, network.n_inputs), network.w.dtype)
     kernel.fill(points, jacobian)
     return jacobian
-
-
-def _zeros(network: Network, n_points: int) -> Points:
-    return tuple(
-        np.zeros((n_points, *i.shape), network.w.dtype if i.dtype.startswith("float") else i.dtype)
-        for i in network.inputs
-    )

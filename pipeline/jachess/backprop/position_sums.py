@@ -69,8 +69,8 @@ def _add(
         tangent = [] if errors is None else points.seen_tangents(second.layer, tangents)
         response = responses.get(second.layer.pre_activation)
         rows = [] if response is None else [(0, points.at_units(second.layer, response))]
-        if rows and tangent:
-            _contract(z, *_both(points, second, len(units), rows, tangent), target)
+        if rows and tangent and errors is not None:
+            _contract(z, *_both(points, second, errors, len(units), rows, tangent), target)
         elif rows:
             fed = chosen(points.seen(second.layer), second.inputs, axis=1).swapaxes(1, 2)
             _contract(z, _copied(rows, second.units, len(units)), fed[None, :, None], target)
@@ -80,12 +80,10 @@ def _add(
 
 
 def _both(
-    points: Perturbations, second: Part, n_units: int, response: Sources, tangent: Sources
+    points: Perturbations, second: Part, errors: Array, n_units: int, response: Sources, tangent: Sources
 ) -> tuple[Array, Array]:
     """R with δ beside it, (J, n, S, K, 2T), and z with G below it, (J, n, S, 2T, P): one product for both terms."""
     layer, n_positions = second.layer, n_positions_of(second.layer)
-    errors = points.errors_at_units(layer)
-    assert errors is not None
     n_rows, n_points = response[0][1].shape[:2]
     lead, twice = (n_units, n_points, n_rows // n_units), 2 * n_positions
     a = empty((*lead, len(second.units), twice), errors.dtype)

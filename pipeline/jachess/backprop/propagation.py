@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -72,6 +73,20 @@ def forward(network: Network, points: Points, w: Array | None = None, disturb: D
     values, calls = applied(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     working = max((TABLE[n.operation].working(call) for n, call in zip(network.nodes, calls, strict=True)), default=0)
     return State(values, calls, len(points[0]), disturb, working)
+
+
+def zero_points(network: Network, n_points: int) -> Points:
+    """Points of zeros, where the shapes of a network's values are all that is asked."""
+    return tuple(
+        np.zeros((n_points, *i.shape), network.w.dtype if i.dtype.startswith("float") else i.dtype)
+        for i in network.inputs
+    )
+
+
+@lru_cache(maxsize=1)
+def n_values(network: Network) -> int:
+    """Elements of the values of one point, and of what is made on the way; at least 1. The last network's is kept."""
+    return max(1, forward(network, zero_points(network, 1)).n_elements)
 
 
 def outputs(network: Network, points: Points, w: Array | None = None) -> Array:

@@ -12,6 +12,7 @@ from jachess.backprop.propagation import (
     Points,
     State,
     forward,
+    n_values,
     points_last,
     pull_tangents_of_cotangents,
     push_tangents,
@@ -69,11 +70,8 @@ def rows_at_once(state: State) -> int:
 
 def pieces(network: Network, chunks: Chunks) -> Iterator[tuple[Points, Array]]:
     """The chunks in pieces of few points: what one operation leaves to the next stays in cache."""
-    together = 0
+    together = min(max(VALUES // n_values(network), FEWEST), MOST)
     for points, targets in chunks():
-        if not together:
-            one = forward(network, tuple(array[:1] for array in points))
-            together = min(max(VALUES // one.n_elements, FEWEST), MOST)
         for start in range(0, len(targets), together):
             part = slice(start, start + together)
             yield tuple(array[part] for array in points), targets[part]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from jachess.backprop.jacobian import JacobianKernel
-from jachess.backprop.propagation import forward
+from jachess.backprop.propagation import forward, zero_points
 from jachess.backprop.tiling import overlap
 from jachess.batch.job import Job
 from jachess.batch.plan import Plan
@@ -70,7 +70,7 @@ def make_plan(
     itemsize = int(np.dtype(job.dtype).itemsize)
     per_point = max(1, network.n_outputs * network.n_inputs * itemsize)
     edge = min(_round_up(-(-network.n_weights // BLOCKS), 8), int(np.sqrt(CHUNK / itemsize)))
-    one_point = forward(network, tuple(np.zeros((1, *i.shape), i.dtype) for i in network.inputs))
+    one_point = forward(network, zero_points(network, 1))
     plan = Plan(
         quantities=job.quantities,
         n_points=n_points,

@@ -38,7 +38,7 @@ from jachess.backprop.jacobian import jacobian_rows
 from jachess.backprop.kinks import same_sides
 from jachess.backprop.output_difference import shifted
 from jachess.backprop.parallel import on_all_cores
-from jachess.backprop.propagation import Points, forward, outputs, pull_cotangents, push_tangents
+from jachess.backprop.propagation import Points, forward, n_values, outputs, pull_cotangents, push_tangents
 from jachess.backprop.r_operator import hessian_vector_products, rows_at_once
 from jachess.backprop.weight_jacobian import identity_rows
 from jachess.checks.comparison import (
@@ -94,8 +94,7 @@ def agreement(
         few = tuple(array[:JACOBIAN_POINTS] for array in points)
         found += _of_jacobian(network, few, random, numbers)
     if hessian and head is not None:
-        one = forward(network, tuple(array[:1] for array in points)).n_elements
-        count = min(HESSIAN_POINTS, max(FEWEST, VALUES // one))
+        count = min(HESSIAN_POINTS, max(FEWEST, VALUES // n_values(network)))
         sample = (tuple(array[:count] for array in points), head.targets(targets[:count]))
         found.append(_of_gradient(head, *sample, random))
         found += _of_hessian(head, *sample, random, numbers)

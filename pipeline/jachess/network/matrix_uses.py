@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.network.evaluation import call_of, evaluate
+from jachess.network.evaluation import call_of
 from jachess.network.graph import Network, Node
 from jachess.network.layers import CONSTANT, Indices
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import PointAxis, Positions
-from jachess.network.point_axes import point_axes
+from jachess.network.point_axes import point_axes, zero_values
 from jachess.network.weight_uses import Place, Use
-from jachess.network.weight_vector import unpack
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,7 @@ class _Search:
 
     def __init__(self, network: Network, uses: Mapping[Place, Use]) -> None:
         self.network, self.axes, self.uses = network, point_axes(network), uses
-        given = {i.name: np.zeros((1, *i.shape), i.dtype) for i in network.inputs}
-        self.values = evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
+        self.values = zero_values(network, 1)
 
     def matrix(self, place: Place) -> MatrixUse | None:
         """What the weights in this place are the matrix of."""

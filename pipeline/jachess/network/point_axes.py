@@ -35,7 +35,7 @@ def point_axes(network: Network) -> dict[str, tuple[PointAxis, Shape]]:
 
     Those are left out on whose axis it is not known which elements are whose.
     """
-    two, three = (_values(network, n_points) for n_points in (2, 3))
+    two, three = (zero_values(network, n_points) for n_points in (2, 3))
     growth = {name: grown for name in two if (grown := _growth(np.shape(two[name]), np.shape(three[name]))) is not None}
     found = {name: PointAxis(grown.axis) for name, grown in growth.items() if grown.each == 1}
     for node in network.nodes:
@@ -46,7 +46,8 @@ def point_axes(network: Network) -> dict[str, tuple[PointAxis, Shape]]:
     return {name: (axis, growth[name].shape) for name, axis in found.items()}
 
 
-def _values(network: Network, n_points: int) -> dict[str, Array]:
+def zero_values(network: Network, n_points: int) -> dict[str, Array]:
+    """All values of points of zeros, where their shapes are all that is asked."""
     given = {i.name: np.zeros((n_points, *i.shape), i.dtype) for i in network.inputs}
     return evaluate(network.nodes, {**network.constants, **unpack(network, network.w), **given})
 

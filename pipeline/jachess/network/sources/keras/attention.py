@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from jachess.errors import NetworkError
 from jachess.network.sources.affine import dense
-from jachess.network.sources.keras.record import LayerKind, Use
+from jachess.network.sources.keras.layers import with_bias
+from jachess.network.sources.keras.record import LayerKind, Places, Use
 
 CAUSAL = "use_causal_mask"
-_PROJECTIONS = ("query", "key", "value", "output")
+_PROJECTIONS = {"query": "query", "key": "key", "value": "value", "output": "attention_output"}
+"""Where each is kept, and its name."""
 _TENSORS = ("query", "value", "key")
 """What such a layer is called on, in this order; the keys are the values unless they are given."""
 
 
-def _projected(use: Use, name: str, value: str) -> str:
-    """Queries, keys or values of all heads side by side."""
+def _projected(use: Use, name: str, value: str, *, back: bool = False) -> str:
+    """Queries, keys or values of all heads side by side; or ``back`` from there, by a kernel (heads, size, out)."""
     kernel = use.weight(f"{name}/kernel")
     shape = use.draft.tensors[kernel].shape
     if len(shape) != 3:
-        raise NetworkError(f"'{name}': wanted a kernel (in, heads, size) (got {shape})")
-    flat = use.apply("Reshape", kernel, [0, -1])
+        raise NetworkError(f"'{name}': wanted a kernel of three axes (got {shape})")
+    flat = use.apply("Reshape", kernel, [-1, shape[2]] if back else [0, -1])
     bias = [use.apply("Reshape", use.weight(f"{name}/bias"), [-1])] if use.has(f"{name}/bias") else []
     return dense(use.draft, value, flat, *bias, n_axes=2)
 
@@ -44,12 +43,7 @@ def _attention(use: Use, n_heads: int, n_kv_heads: int, size: int) -> str:
         "Attention", *parts, q_num_heads=n_heads, kv_num_heads=n_kv_heads, scale=size**-0.5,
         is_causal=int(CAUSAL in use.flags),
     )  # fmt: skip
-    kernel = use.weight("attention_output/kernel")
-    if len(use.draft.tensors[kernel].shape) != 3:
-        raise NetworkError("an 'output_shape' of several axes is not supported")
-    bias = [use.weight("attention_output/bias")] if use.has("attention_output/bias") else []
-    flat = use.apply("Reshape", kernel, [-1, use.draft.tensors[kernel].shape[2]])
-    return dense(use.draft, seen, flat, *bias, n_axes=2)
+    return _projected(use, "attention_output", seen, back=True)
 
 
 def _heads(use: Use) -> str:
@@ -63,18 +57,12 @@ def _groups(use: Use) -> str:
     return _attention(use, n_heads, n_kv_heads, use.whole("head_dim", 1))
 
 
-def _places(prefix: str) -> Any:
+def _places(prefix: str) -> Places:
     """Kernel and bias of each projection, which Keras keeps as layers of its own."""
-
-    def places(config: Mapping[str, Any]) -> dict[tuple[str, ...], tuple[str, ...]]:
-        variables = ("kernel", "bias") if config.get("use_bias", True) else ("kernel",)
-        names = {name: "attention_output" if name == "output" else name for name in _PROJECTIONS}
-        return {
-            (f"{prefix}{name}_dense",): tuple(f"{names[name]}/{variable}" for variable in variables)
-            for name in _PROJECTIONS
-        }
-
-    return places
+    return lambda config: {
+        (f"{prefix}{kept}_dense",): [f"{name}/{variable}" for variable in with_bias("kernel")(config)]
+        for kept, name in _PROJECTIONS.items()
+    }
 
 
 def _plain(use: Use) -> str:
