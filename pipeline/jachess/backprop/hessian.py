@@ -28,12 +28,12 @@ from jachess.backprop.perturbations import perturbations
 from jachess.backprop.places import mirror
 from jachess.backprop.positions import dearer, insert_positions
 from jachess.backprop.propagation import Chunks
+from jachess.backprop.tile import Tile
 from jachess.backprop.tile_sums import accumulate
 from jachess.backprop.tiling import make_tiles, overlap
 from jachess.backprop.unit_products import insert_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
-from jachess.network.layers import Layer
 from jachess.network.positions import all_layers, in_order
 
 
@@ -53,22 +53,24 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     -------
     array (rows, columns), float64
     """
+    return _block(head, chunks, rows, columns)
+
+
+def _block(head: Head, chunks: Chunks, rows: slice, columns: slice, *, upper: bool = False) -> Array:
+    """Of a strip, what is below the diagonal may be missing (``upper``)."""
     layers, positioned, others = all_layers(head.network)
     by_rows = dearer(positioned, head.network.n_weights, rows)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
-    _insert_tiles(head, chunks, layers, rows, columns, block)
+    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype, upper=upper)
+    _insert_tiles(head, chunks, tiles, block, add=overlap(layers))
     insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)
     by_rows_too = [*others, *dict.fromkeys(weight for layer in by_rows for weight in layer.weights)]
     insert_products(head, chunks, by_rows_too, others, rows, columns, block)
     return block
 
 
-def _insert_tiles(
-    head: Head, chunks: Chunks, layers: Sequence[Layer], rows: slice, columns: slice, block: Array
-) -> None:
+def _insert_tiles(head: Head, chunks: Chunks, tiles: Sequence[Tile], block: Array, *, add: bool) -> None:
     """What weights that enter layers contribute; where these share weights, one layer's sums at a time are held."""
-    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype)
-    add = overlap(layers)
     while tiles:
         some = [tile for tile in tiles if tile.first is tiles[0].first] if add else tiles
         tiles = [tile for tile in tiles if tile not in some]
@@ -84,6 +86,7 @@ def hessian_strip(head: Head, chunks: Chunks, rows: slice, stop: int | None = No
     -------
     array (rows, stop - rows.start), float64; stop is W by default
     """
-    strip = hessian_block(head, chunks, rows, slice(rows.start, head.network.n_weights if stop is None else stop))
+    columns = slice(rows.start, head.network.n_weights if stop is None else stop)
+    strip = _block(head, chunks, rows, columns, upper=True)
     mirror(strip[:, : len(strip)])
     return strip

@@ -78,6 +78,10 @@ class Part:
         """Whether it has all inputs and units that the other has."""
         return bool(np.isin(other.inputs, self.inputs).all() and np.isin(other.units, self.units).all())
 
+    def before(self, other: Part) -> bool:
+        """Whether all of its weights have places before those of the other."""
+        return bool(self.places.max() < other.places[other.places != CONSTANT].min())
+
     def alike(self) -> list[Part]:
         """The part cut into units that have places for the same inputs: a strip's border may cut a unit in two."""
         valid = self.places != CONSTANT

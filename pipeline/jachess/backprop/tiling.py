@@ -19,9 +19,12 @@ def overlap(layers: Sequence[Layer]) -> bool:
 
 
 def make_tiles(
-    layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any]
+    layers: Sequence[Layer], n_weights: int, rows: slice, columns: slice, dtype: np.dtype[Any], *, upper: bool = False
 ) -> list[Tile]:
-    """The tiles that make up the block H[rows, columns], as far as both weights enter layers."""
+    """The tiles that make up the block H[rows, columns], as far as both weights enter layers.
+
+    Of a strip, whose columns begin with its rows, those that are wholly below the diagonal may be left out (``upper``).
+    """
     down, across = parts_of(layers, n_weights, rows), parts_of(layers, n_weights, columns)
     tiles: list[Tile] = []
     for number, first in enumerate(down):
@@ -35,8 +38,12 @@ def make_tiles(
             for part, second, tile in made:
                 tile.add_place(part, second, transposed=False)
             tiles += [tile for *_, tile in made]
-            if behind > number and across[number] and down[behind]:
-                tiles.append(_transposed(across[number], down[behind], made, dtype))
+            if behind > number and down[behind]:
+                tiles += [
+                    _transposed(part, down[behind], made, dtype)
+                    for part in across[number].alike()
+                    if not (upper and part.before(down[behind]))
+                ]
     return list({id(tile): tile for tile in tiles}.values())
 
 
