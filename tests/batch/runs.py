@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from jachess.batch.job import Job
 from jachess.batch.log import LogTail
 from jachess.batch.new_store import create_store
@@ -53,8 +55,9 @@ def flags(files: Files, out: Path, *more: str) -> list[str]:
             "--outputs", "--jacobian", "--gradient", "--hessian", *more]  # fmt: skip
 
 
+@threadpool_limits.wrap(limits=1)
 def run_here(job: Job) -> Store:
-    """What a run does to the blocks, in this process and one after the other."""
+    """What a run does to the blocks, in this process and one after the other, with one BLAS thread as a worker has."""
     prepared = plan_job(job)
     context, labels = prepared.context(), axis_labels(prepared.plan, prepared.network)
     store = create_store(job.out, prepared.plan, {}, labels)

@@ -16,7 +16,7 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
-from jachess.batch.quantities.strips import Form, n_strips, strip_memory, strip_rows
+from jachess.batch.quantities.strips import Form, chunk_rows, strip_memory
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 
@@ -33,13 +33,13 @@ def _parts(plan: Plan, rows: slice) -> list[tuple[slice, slice]]:
 
 def _end(plan: Plan, block: int) -> int:
     """Where the chunks of a strip end: those that its last tensor touches."""
-    last: int = max(tensor.stop for _, tensor in _parts(plan, strip_rows(plan, block)))
+    last: int = max(tensor.stop for _, tensor in _parts(plan, chunk_rows(plan.n_weights, plan.strip)[block]))
     return min(-(-last // plan.strip) * plan.strip, plan.n_weights)
 
 
 def _stored_columns(plan: Plan, block: int) -> slice:
     """The columns of the chunks of a strip."""
-    rows = strip_rows(plan, block)
+    rows = chunk_rows(plan.n_weights, plan.strip)[block]
     first = min(tensor.start for _, tensor in _parts(plan, rows)) if plan.triangle == "both" else rows.start
     return slice(first // plan.strip * plan.strip, _end(plan, block))
 
@@ -48,7 +48,7 @@ def _memory(plan: Plan) -> int:
     widest = min(
         max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip, plan.n_weights
     )
-    return strip_memory(plan, widest, min(2 * widest, max(plan.n_entering, plan.n_weights)))
+    return strip_memory(plan, widest, min(2 * widest, max(plan.n_entering, plan.n_weights)), plan.strip)
 
 
 def _operations(plan: Plan) -> float:
@@ -61,7 +61,7 @@ class _Blocks(Form):
 
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The matrix, and residuals."""
-        w, edge, n, both = plan.n_weights, plan.strip, n_strips(plan), plan.triangle == "both"
+        w, edge, n, both = plan.n_weights, plan.strip, len(self.strips(plan)), plan.triangle == "both"
         last = np.array([-(-_end(plan, block) // edge) - 1 for block in range(n)])
         above = int((last - np.arange(n) + 1).sum())
 
@@ -91,7 +91,7 @@ class _Blocks(Form):
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
         """The strip as far as its tensors go, on both sides of the diagonal if that is asked for, and its residuals."""
-        plan, rows, head = context.plan, strip_rows(context.plan, block), self.head(context)
+        plan, rows, head = context.plan, self.strips(context.plan)[block], self.head(context)
         columns = slice(rows.start, _end(plan, block))
         strip = np.zeros((rows.stop - rows.start, columns.stop - columns.start), plan.dtype)
         residual = np.zeros(len(strip))
@@ -115,7 +115,7 @@ class _Blocks(Form):
         plan = context.plan
 
         def check(read: Read, block: int) -> Array:
-            rows = strip_rows(plan, block)
+            rows = chunk_rows(plan.n_weights, plan.strip)[block]
             columns = _stored_columns(plan, block)
             stored, residual = read(self.name, (rows, columns)), np.zeros(rows.stop - rows.start)
             for part, tensor in _parts(plan, rows):
@@ -142,7 +142,7 @@ class _Blocks(Form):
 
     def quantity(self) -> Quantity:
         """The record."""
-        return self.record(_memory, _operations, further=(symmetry(self.name, _stored_columns),))
+        return self.record(_memory, _operations, further=(symmetry(self, _stored_columns),))
 
 
 def _from(start: int, span: slice) -> slice:

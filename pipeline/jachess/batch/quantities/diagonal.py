@@ -18,12 +18,12 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import Context, Read, Row, Write
-from jachess.batch.quantities.strips import Form, strip_memory, strip_rows
+from jachess.batch.quantities.strips import Form, strip_memory
 from jachess.network.graph import Array
 
 
 def _memory(plan: Plan) -> int:
-    return strip_memory(plan, plan.strip, min(2 * plan.strip, max(plan.n_entering, plan.n_weights)))
+    return strip_memory(plan, plan.strip, min(2 * plan.strip, max(plan.n_entering, plan.n_weights)), plan.strip)
 
 
 def _operations(plan: Plan) -> float:
@@ -41,7 +41,7 @@ class _Diagonal(Form):
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
         """The diagonal of a strip's square, and its residuals."""
-        rows, square = strip_rows(context.plan, block), self._square(context, block)
+        rows, square = self.strips(context.plan)[block], self._square(context, block)
         with timed("checks"):
             residual = self._check(context, square, block, 0)
         yield self.name, (rows,), np.diagonal(square).copy()
@@ -49,12 +49,12 @@ class _Diagonal(Form):
 
     def _square(self, context: Context, block: int) -> Array:
         """The square that a strip has on the diagonal, in the type that is stored."""
-        rows = strip_rows(context.plan, block)
+        rows = self.strips(context.plan)[block]
         found = hessian_strip(self.head(context), context.all_chunks(), rows, rows.stop)
         return found.astype(context.plan.dtype, copy=False)
 
     def _check(self, context: Context, square: Array, block: int, time: int) -> Array:
-        rows, seed = strip_rows(context.plan, block), (self.seed, block, time)
+        rows, seed = self.strips(context.plan)[block], (self.seed, block, time)
         return check_hessian_rows(self.head(context), context.all_chunks(), square, rows, rows, seed).residual
 
     def stored_check(self, context: Context) -> Callable[[Read, int], Array]:
@@ -62,7 +62,7 @@ class _Diagonal(Form):
 
         def check(read: Read, block: int) -> Array:
             square = self._square(context, block)
-            np.fill_diagonal(square, read(self.name, (strip_rows(context.plan, block),)))
+            np.fill_diagonal(square, read(self.name, (self.strips(context.plan)[block],)))
             return self._check(context, square, block, 1)
 
         return check
@@ -70,7 +70,7 @@ class _Diagonal(Form):
     def again(self, context: Context, read: Read, row: Row) -> tuple[Array, Array]:
         """All that lies in the block of a row."""
         block = row[0] // context.plan.strip
-        rows = strip_rows(context.plan, block)
+        rows = self.strips(context.plan)[block]
         stored, again = np.zeros((2, context.plan.n_weights))
         stored[rows], again[rows] = read(self.name, (rows,)), np.diagonal(self._square(context, block))
         return stored, again

@@ -1,13 +1,13 @@
 """The Hessian ∂²E/∂w_i∂w_j (W, W) of the error summed over all points, in strips from the diagonal to the right.
 
-A strip is computed once and stored twice, as it is and transposed below the diagonal. The same for its outer-product
-form Σ_n Jᵀ A J, which is compared with central differences of the outputs' errors, gone back through the network as
-it is.
+Strips have about as many elements each, so the further down the more rows. One is computed once and stored twice, as it
+is and transposed below the diagonal. The same for the outer-product form Σ_n Jᵀ A J, which is compared with central
+differences of the outputs' errors, gone back through the network as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -21,13 +21,14 @@ from jachess.batch.quantities.differences import DIFFERENCES, OUTER_PRODUCT_DIFF
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.hessian_sums import FIELDS, HessianSums
 from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
-from jachess.batch.quantities.strips import Form, both_sides, n_strips, row_pieces, strip_memory, strip_rows
+from jachess.batch.quantities.strips import Form, both_sides, chunk_rows, row_pieces, strip_memory, tall_strips
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 
 
 def _memory(plan: Plan) -> int:
-    return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights))
+    tallest = max(rows.stop - rows.start for rows in tall_strips(plan.n_weights, plan.strip))
+    return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights), tallest)
 
 
 def _operations(plan: Plan) -> float:
@@ -37,9 +38,14 @@ def _operations(plan: Plan) -> float:
 class _Whole(Form):
     """The whole matrix of a form."""
 
+    def strips(self, plan: Plan) -> Sequence[slice]:
+        """All have about as many elements."""
+        return tall_strips(plan.n_weights, plan.strip)
+
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The matrix, samples of it, and residuals."""
-        w, edge, n = plan.n_weights, plan.strip, n_strips(plan)
+        w, edge, strips = plan.n_weights, plan.strip, self.strips_of_chunks(plan)
+        n, rows_of_chunks = len(self.strips(plan)), len(strips)
         meaning = {
             "long_name": self.meaning.format(plan.error),
             "triangle": plan.triangle,
@@ -54,8 +60,8 @@ class _Whole(Form):
                 (edge, edge),
                 plan.dtype,
                 meaning,
-                left_out=0 if plan.triangle == "both" else n * (n - 1) // 2,
-                owner=np.minimum if plan.triangle == "both" else lambda i, j: np.where(i <= j, i, -1),
+                left_out=0 if plan.triangle == "both" else rows_of_chunks * (rows_of_chunks - 1) // 2,
+                owner=lambda i, j: np.where((i <= j) | (plan.triangle == "both"), strips[np.minimum(i, j)], -1),
             ),
             ArraySpec(
                 f"{self.name}_sample",
@@ -70,7 +76,7 @@ class _Whole(Form):
 
     def compute(self, context: Context, block: int) -> Iterator[Write]:
         """The strip, on both sides of the diagonal if that is asked for, and what its check finds."""
-        plan, rows, head = context.plan, strip_rows(context.plan, block), self.head(context)
+        plan, rows, head = context.plan, self.strips(context.plan)[block], self.head(context)
         columns = slice(rows.start, plan.n_weights)
         strip = hessian_strip(head, context.all_chunks(), rows).astype(plan.dtype, copy=False)
         with timed("checks"):
@@ -86,8 +92,8 @@ class _Whole(Form):
         looks = Looks(self.head(context), context.all_chunks(), (self.seed, plan.n_weights))
 
         def check(read: Read, block: int) -> Array:
-            rows = strip_rows(plan, block)
-            return looks.check(rows, lambda: row_pieces(plan, read, self.name, block))
+            rows = self.strips(plan)[block]
+            return looks.check(rows, lambda: row_pieces(plan, read, self.name, rows))
 
         return check
 
@@ -95,8 +101,7 @@ class _Whole(Form):
         """A row, read in pieces and by one perturbed unit."""
         (i,), plan = row, context.plan
         one, whole, stored = slice(i, i + 1), slice(0, plan.n_weights), np.empty(plan.n_weights)
-        for other in range(n_strips(plan)):
-            columns = strip_rows(plan, other)
+        for columns in chunk_rows(plan.n_weights, plan.strip):
             left = plan.triangle == "upper" and columns.stop <= i
             stored[columns] = read(self.name, (columns, one))[:, 0] if left else read(self.name, (one, columns))[0]
         return stored, hessian_block(self.head(context), context.all_chunks(), one, whole)[0]
@@ -107,7 +112,7 @@ class _Whole(Form):
         return self.record(
             _memory,
             _operations,
-            further=(symmetry(self.name, lambda plan, block: slice(0, plan.n_weights)),),
+            further=(symmetry(self, lambda plan, block: slice(0, plan.n_weights)),),
             sums=HessianSums(self, differences).record(_memory, _operations),
         )
 

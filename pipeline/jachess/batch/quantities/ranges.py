@@ -22,22 +22,22 @@ LEAST_POINTS = 8192
 """Points of a range, at least: fewer are not worth a partial sum on the disk."""
 
 
-def n_ranges(plan: Plan, n_sums: int) -> int:
-    """Ranges of the points that are computed, into which each of so many sums is split; 1 where it is not."""
-    return -(-(plan.n_points - plan.n_before) // _points_of_range(plan, n_sums))
+def n_ranges(plan: Plan, n_sums: int, most: int = TASKS) -> int:
+    """Ranges of the points that are computed, into which each of so many sums is split, at ``most``; 1 if it is not."""
+    return -(-(plan.n_points - plan.n_before) // _points_of_range(plan, n_sums, most))
 
 
-def range_span(plan: Plan, n_sums: int, number: int) -> slice:
+def range_span(plan: Plan, n_sums: int, number: int, most: int = TASKS) -> slice:
     """The points of a range."""
-    length = _points_of_range(plan, n_sums)
+    length = _points_of_range(plan, n_sums, most)
     start = plan.n_before + number * length
     return slice(start, min(start + length, plan.n_points))
 
 
-def _points_of_range(plan: Plan, n_sums: int) -> int:
+def _points_of_range(plan: Plan, n_sums: int, most: int) -> int:
     """Whole chunks of points, as many for each range but the last."""
     n_points = plan.n_points - plan.n_before
-    wanted = max(1, min(TASKS // max(1, n_sums), n_points // LEAST_POINTS))
+    wanted = max(1, min(most, TASKS // max(1, n_sums), n_points // LEAST_POINTS))
     n_chunks = -(-n_points // plan.points_at_once)
     return -(-n_chunks // wanted) * plan.points_at_once
 

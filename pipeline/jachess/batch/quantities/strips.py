@@ -1,10 +1,14 @@
-"""Strips: the rows of a form of the second derivatives that are computed together, from the diagonal to the right."""
+"""Strips: the rows of a form of the second derivatives that are computed together, from the diagonal to the right.
+
+A strip is one row of chunks, or several.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,6 +56,15 @@ class Form(ABC):
         """The head, whose second derivatives are of this form."""
         return replace(context.error_head(), outer_product=self.outer_product)
 
+    def strips(self, plan: Plan) -> Sequence[slice]:
+        """The rows of each strip: blocks of work."""
+        return chunk_rows(plan.n_weights, plan.strip)
+
+    def strips_of_chunks(self, plan: Plan) -> Array:
+        """For each row of chunks the strip that it belongs to."""
+        strips = self.strips(plan)
+        return np.repeat(np.arange(len(strips)), [-(-(rows.stop - rows.start) // plan.strip) for rows in strips])
+
     @abstractmethod
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """All arrays, `residuals` at their end."""
@@ -71,8 +84,26 @@ class Form(ABC):
     def residuals(self, plan: Plan) -> list[ArraySpec]:
         """Of each row: what tasks find before they write, and when it is read back."""
         meaning = {"long_name": "discrepancy from central differences over its tolerance", "coordinates": LABELS}
-        found = ArraySpec(f"{self.name}_residual", ("weight_i",), (plan.n_weights,), (plan.strip,), "float64", meaning)
+        strips = self.strips_of_chunks(plan)
+        found = ArraySpec(
+            f"{self.name}_residual",
+            ("weight_i",),
+            (plan.n_weights,),
+            (plan.strip,),
+            "float64",
+            meaning,
+            owner=lambda i: strips[i],
+        )
         return [found, read_back_array(self.name, found)]
+
+    def label(self, plan: Plan, block: int) -> str:
+        """The rows of a strip, for people."""
+        rows = self.strips(plan)[block]
+        return f"rows {rows.start} to {rows.stop - 1}"
+
+    def region(self, plan: Plan, block: int) -> Region:
+        """The rows of a strip, as a region of the residuals."""
+        return (self.strips(plan)[block],)
 
     def record(
         self,
@@ -85,13 +116,13 @@ class Form(ABC):
         return Quantity(
             self.name,
             self.arrays,
-            n_strips,
-            strip_label,
+            lambda plan: len(self.strips(plan)),
+            self.label,
             memory,
             operations,
             self.compute,
             self.stored_check,
-            strip_region,
+            self.region,
             row_label,
             f"{self.name}_residual",
             further=further,
@@ -101,24 +132,24 @@ class Form(ABC):
         )
 
 
-def n_strips(plan: Plan) -> int:
-    """Strips of the matrix: blocks of work, and rows of chunks."""
-    return -(-plan.n_weights // plan.strip)
+@lru_cache(maxsize=16)
+def chunk_rows(n_weights: int, edge: int) -> tuple[slice, ...]:
+    """The rows of each row of chunks."""
+    return tuple(slice(start, min(start + edge, n_weights)) for start in range(0, n_weights, edge))
 
 
-def strip_rows(plan: Plan, block: int) -> slice:
-    """The rows of a strip."""
-    return slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
+@lru_cache(maxsize=16)
+def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
+    """Rows of chunks, the more together the fewer columns they have: no strip has more elements than the first.
 
-
-def strip_label(plan: Plan, block: int) -> str:
-    """Rows, for people."""
-    return f"rows {strip_rows(plan, block).start} to {strip_rows(plan, block).stop - 1}"
-
-
-def strip_region(plan: Plan, block: int) -> Region:
-    """The rows of a strip, as a region of the residuals."""
-    return (strip_rows(plan, block),)
+    A check costs the same for one row as for a thousand, and a task should not be the shorter the further down it is.
+    """
+    found, start = list[slice](), 0
+    while start < n_weights:
+        stop = min(start + edge * (n_weights // (n_weights - start)), n_weights)
+        found.append(slice(start, stop))
+        start = stop
+    return tuple(found)
 
 
 def row_label(plan: Plan, row: tuple[int, ...]) -> str:
@@ -126,24 +157,25 @@ def row_label(plan: Plan, row: tuple[int, ...]) -> str:
     return f"weight {weight_name(plan, row[0])}"
 
 
-def row_pieces(plan: Plan, read: Read, name: str, block: int) -> Iterator[tuple[slice, Array]]:
-    """Whole rows of a strip, a chunk at a time; what is not stored is read across the diagonal."""
-    rows = strip_rows(plan, block)
-    for other in range(n_strips(plan)):
-        columns = strip_rows(plan, other)
-        if plan.triangle == "both" or block <= other:
-            yield columns, read(name, (rows, columns))
-        else:
-            yield columns, read(name, (columns, rows)).T
+def row_pieces(plan: Plan, read: Read, name: str, rows: slice) -> Iterator[tuple[slice, Array]]:
+    """Whole rows of chunks, a column of them at a time; what is not stored is read across the diagonal."""
+    for columns in chunk_rows(plan.n_weights, plan.strip):
+        stored = rows.stop if plan.triangle == "both" else min(max(columns.stop, rows.start), rows.stop)
+        parts = [read(name, (slice(rows.start, stored), columns))] if rows.start < stored else []
+        parts += [read(name, (columns, slice(stored, rows.stop))).T] if stored < rows.stop else []
+        yield columns, np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def strip_memory(plan: Plan, width: int, n_entering: int) -> int:
-    """Bytes of a strip so wide, with so many weights entering, while it is computed, checked and written."""
+def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
+    """Bytes of a strip while it is computed, checked and written.
+
+    The first one is so wide, with so many weights entering; others have as many elements, and at most ``tallest`` rows.
+    """
     strip, values = plan.strip * width, plan.value_width
     passed = plan.points_at_once * (values + plan.working_width)
-    rows = min(values, plan.strip, max(1, PERTURBED // passed))  # no more units than values
+    rows = min(values, tallest, max(1, PERTURBED // passed))  # no more units than values
     factors = plan.points_at_once * 2 * values
-    collected = factors * min(values, plan.strip, max(1, COLLECTED // factors))
+    collected = factors * min(values, tallest, max(1, COLLECTED // factors))
     # the strip, the sums of responses and of tangents that go there, what is collected for one product, twice while it
     # is joined, and gradients at all offsets, for each step and direction; later the strip and its transpose, and
     # Zarr's copies of the chunks that it writes at once; tangents of all values for some rows
@@ -151,8 +183,16 @@ def strip_memory(plan: Plan, width: int, n_entering: int) -> int:
     return 8 * arrays + min(20 * CHUNK, 8 * 2 * strip) + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
 
 
+def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, Array]]:
+    """The rows of chunks of a strip, each from its own diagonal chunk to the right."""
+    for start in range(0, len(strip), plan.strip):
+        part = slice(start, min(start + plan.strip, len(strip)))
+        yield slice(rows.start + part.start, rows.start + part.stop), strip[part, start:]
+
+
 def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:
     """A strip as it is, and transposed below the diagonal if that is asked for."""
-    yield name, (rows, slice(rows.start, plan.n_weights)), strip
-    if plan.triangle == "both" and rows.stop < plan.n_weights:
-        yield name, (slice(rows.stop, plan.n_weights), rows), np.ascontiguousarray(strip[:, len(strip) :].T)
+    for own, right in right_of_diagonal(plan, rows, strip):
+        yield name, (own, slice(own.start, plan.n_weights)), right
+        if plan.triangle == "both" and own.stop < plan.n_weights:
+            yield name, (slice(own.stop, plan.n_weights), own), np.ascontiguousarray(right[:, len(right) :].T)

@@ -9,23 +9,23 @@ import numpy as np
 from jachess.backprop.differences import residuals
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import Context, FurtherCheck, Read, Row
-from jachess.batch.quantities.strips import row_label, strip_region, strip_rows
+from jachess.batch.quantities.strips import Form, row_label
 from jachess.network.graph import Array
 
 
-def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
-    """The check of a matrix for symmetry, strip by strip; ``columns`` are those that are stored of a strip.
+def symmetry(form: Form, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
+    """The check of a form's matrix for symmetry, strip by strip; ``columns`` are those that are stored of a strip.
 
     A run stores both triangles from one, so any difference across the diagonal is a later one.
     """
 
     def stored_check(context: Context) -> Callable[[Read, int], Array]:
         def check(read: Read, block: int) -> Array:
-            rows, across = strip_rows(context.plan, block), columns(context.plan, block)
+            rows, across = form.strips(context.plan)[block], columns(context.plan, block)
             worst = np.zeros(rows.stop - rows.start)
             for start in range(rows.start, across.stop, context.plan.strip):
                 beyond = slice(start, min(start + context.plan.strip, across.stop))
-                right, down = read(name, (rows, beyond)), read(name, (beyond, rows)).T
+                right, down = read(form.name, (rows, beyond)), read(form.name, (beyond, rows)).T
                 rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
                 worst = np.maximum(worst, residuals(right - down, rounding).max(axis=1))
             return worst
@@ -34,15 +34,15 @@ def symmetry(name: str, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
 
     def across_and_down(context: Context, read: Read, row: Row) -> tuple[Array, Array]:
         plan, one = context.plan, slice(row[0], row[0] + 1)
-        stored = columns(plan, row[0] // plan.strip)
+        stored = columns(plan, int(form.strips_of_chunks(plan)[row[0] // plan.strip]))
         pair = np.zeros((2, plan.n_weights))
-        pair[:, stored] = read(name, (one, stored))[0], read(name, (stored, one))[:, 0]
+        pair[:, stored] = read(form.name, (one, stored))[0], read(form.name, (stored, one))[:, 0]
         return pair[0], pair[1]
 
     return FurtherCheck(
-        f"symmetry of the {name}",
+        f"symmetry of the {form.name}",
         stored_check,
-        strip_region,
+        form.region,
         row_label,
         "the columns of the same weights",
         applies=lambda plan: plan.triangle == "both",
