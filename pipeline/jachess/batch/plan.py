@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-NUMERICS = "6"
+NUMERICS = "7"
 """Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
 another step of a central difference or another seed. A store that one version began is not finished by another."""
 
@@ -34,7 +34,7 @@ class Plan:
     outputs_per_chunk : int
         Outputs of one chunk of Jacobians; all, unless a single point's Jacobian is larger than a chunk.
     strip : int
-        Rows of one block of the Hessian, and the edge of its square chunks.
+        Edge of the Hessian's square chunks, and rows of its first block.
     value_width : int
         Elements of all values of the network for one point.
     working_width : int

@@ -1,0 +1,54 @@
+"""Strips of the second derivatives: they cover all rows, have about as much work each, and give whole rows again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jachess.batch.quantities.array_spec import Region
+from jachess.batch.quantities.hessian import HESSIAN
+from jachess.batch.quantities.strips import right_of_diagonal, row_pieces, tall_strips
+from jachess.batch.run import plan_job
+from jachess.network.graph import Array
+from tests.conftest import Files
+
+EDGE = 5
+
+
+@given(st.integers(1, 5000), st.integers(1, 700))
+def test_strips_cover_the_rows_and_none_is_larger_than_the_first(n_weights: int, edge: int) -> None:
+    strips = tall_strips(n_weights, edge)
+    assert [0, *(rows.stop for rows in strips)] == [*(rows.start for rows in strips), n_weights]
+    assert all(rows.start % edge == 0 and rows.start < rows.stop for rows in strips)
+    elements = [(rows.stop - rows.start) * (n_weights - rows.start) for rows in strips]
+    assert max(elements) <= edge * n_weights
+
+
+@pytest.mark.parametrize("triangle", ["both", "upper"])
+@pytest.mark.parametrize("n_weights", [1, 5, 23, 49])
+def test_whole_rows_of_what_strips_store(files: Files, triangle: str, n_weights: int) -> None:
+    """Chunks that no strip owns are never read."""
+    plan = replace(plan_job(files.job()).plan, n_weights=n_weights, strip=EDGE, triangle=triangle, dtype="float64")
+    numbers = np.random.default_rng(0).normal(size=(n_weights, n_weights))
+    whole, stored = numbers + numbers.T, np.full((n_weights, n_weights), np.nan)
+    owners = HESSIAN.arrays(plan)[0].owners
+    for block, rows in enumerate(tall_strips(n_weights, EDGE)):
+        for own, right in right_of_diagonal(plan, rows, whole[rows, rows.start :]):
+            assert (owners[own.start // EDGE, own.start // EDGE :] == block).all()
+            stored[own, own.start :] = right
+            if triangle == "both":
+                stored[own.start :, own] = right.T
+
+    def read(name: str, region: Region) -> Array:
+        found = stored[region]
+        assert not np.isnan(found).any()
+        return found
+
+    for rows in tall_strips(n_weights, EDGE):
+        pieces = list(row_pieces(plan, read, "hessian", rows))
+        assert [columns.start for columns, _ in pieces] == list(range(0, n_weights, EDGE))
+        np.testing.assert_array_equal(np.concatenate([piece for _, piece in pieces], axis=1), whole[rows])
