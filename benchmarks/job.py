@@ -77,7 +77,7 @@ def _alone(job: Job) -> Counter[str]:
 
     with threadpool_limits(1):
         for block in range(hessian.n_blocks(plan)):
-            rows = slice(block * plan.strip, min((block + 1) * plan.strip, plan.n_weights))
+            (rows,) = hessian.rows(plan, block)
             start = time.perf_counter()
             hessian_strip(context.error_head(), context.all_chunks(), rows)
             start = clock("kernel", start)

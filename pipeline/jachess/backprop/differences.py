@@ -43,6 +43,7 @@ import numpy as np
 
 from jachess.network.evaluation import Disturb
 from jachess.network.graph import Array
+from jachess.network.working_arrays import empty_like, memory_order
 
 UNIT_ROUNDOFF = 2.0**-53
 TINY = float(np.finfo(np.float64).tiny)
@@ -114,8 +115,12 @@ def disturbance(random: np.random.Generator) -> Disturb:
     def disturb(values: Array) -> Array:
         if values.dtype.kind not in "fc":
             return values
-        signs = random.integers(0, 2, values.shape, np.int8)
-        return np.asarray(values * np.array([1 - DISTURBANCE, 1 + DISTURBANCE])[signs])
+        signs = np.unpackbits(np.frombuffer(random.bytes(-(-values.size // 8)), np.uint8), count=values.size)
+        changed = empty_like(values, values.dtype)
+        factors = changed.transpose(memory_order(changed)).reshape(-1)  # a view
+        np.multiply(signs, 2 * DISTURBANCE, out=factors)
+        factors += 1 - DISTURBANCE
+        return np.asarray(np.multiply(values, changed, out=changed))
 
     return disturb
 
