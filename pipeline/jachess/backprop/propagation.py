@@ -12,7 +12,7 @@ leading axis, the rows of a block, so that one pass serves all rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -73,6 +73,27 @@ def forward(network: Network, points: Points, w: Array | None = None, disturb: D
     values, calls = applied(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     working = max((TABLE[n.operation].working(call) for n, call in zip(network.nodes, calls, strict=True)), default=0)
     return State(values, calls, len(points[0]), disturb, working)
+
+
+def forward_again(network: Network, known: State, w: Array) -> State:
+    """Forward propagation of the same points with other weights ``w`` (W,).
+
+    Values that depend on no tensor that has changed stay what they are in the ``known`` state, which is not disturbed,
+    and so do the calls that made them, with all that these know.
+    """
+    tensors = {
+        name: tensor for name, tensor in unpack(network, w).items() if not np.array_equal(tensor, known.values[name])
+    }
+    # not by `descendants`, by which backpropagation finds its way: an error there must not hide itself from the checks
+    changed, again = set(tensors), list[bool]()
+    for node in network.nodes:
+        again.append(not changed.isdisjoint(node.inputs))
+        changed.update(node.outputs if again[-1] else ())
+    nodes = [node for node, anew in zip(network.nodes, again, strict=True) if anew]
+    values, made = applied(nodes, {**known.values, **tensors})
+    calls = iter(made)
+    mixed = tuple(next(calls) if anew else call for call, anew in zip(known.calls, again, strict=True))
+    return replace(known, values=values, calls=mixed)
 
 
 def zero_points(network: Network, n_points: int) -> Points:
