@@ -18,7 +18,7 @@ from functools import lru_cache
 import numpy as np
 
 from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
-from jachess.network.evaluation import Disturb, applied
+from jachess.network.evaluation import Disturb, applied, applied_again
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import Call, Maybe, Operation, Wanted
@@ -81,19 +81,10 @@ def forward_again(network: Network, known: State, w: Array) -> State:
     Values that depend on no tensor that has changed stay what they are in the ``known`` state, which is not disturbed,
     and so do the calls that made them, with all that these know.
     """
-    tensors = {
-        name: tensor for name, tensor in unpack(network, w).items() if not np.array_equal(tensor, known.values[name])
-    }
-    # not by `descendants`, by which backpropagation finds its way: an error there must not hide itself from the checks
-    changed, again = set(tensors), list[bool]()
-    for node in network.nodes:
-        again.append(not changed.isdisjoint(node.inputs))
-        changed.update(node.outputs if again[-1] else ())
-    nodes = [node for node, anew in zip(network.nodes, again, strict=True) if anew]
-    values, made = applied(nodes, {**known.values, **tensors})
-    calls = iter(made)
-    mixed = tuple(next(calls) if anew else call for call, anew in zip(known.calls, again, strict=True))
-    return replace(known, values=values, calls=mixed)
+    given = unpack(network, w).items()
+    changed = {name: tensor for name, tensor in given if not np.array_equal(tensor, known.values[name])}
+    values, calls = applied_again(network.nodes, known.values, known.calls, changed)
+    return replace(known, values=values, calls=calls)
 
 
 def zero_points(network: Network, n_points: int) -> Points:
