@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 
 import jachess
+from jachess.backprop import gradient_difference
+from jachess.backprop.differences import DISTURBANCE, OFFSETS, STEP, Difference
+from jachess.backprop.gradient import gradient_at
+from jachess.backprop.gradient_difference import difference_of_gradient, weight_sizes
 from jachess.backprop.hessian_check import check_gradient, check_hessian_rows
 from jachess.backprop.input_hessian import check_input_hessians
 from jachess.backprop.jacobian_check import check_jacobian
-from jachess.backprop.propagation import Chunks
+from jachess.backprop.propagation import Chunks, forward, forward_again
 from jachess.backprop.weight_jacobian import check_weight_jacobian
+from jachess.network.graph import Array
 from jachess.network.head import Head, error_head
+from jachess.network.paths import descendants
 from tests.networks import CASES, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -45,6 +51,78 @@ def test_right_hessian_rows_pass(case: Case, dtype: type, outer_product: bool) -
     check = check_hessian_rows(head, chunks, hessian[rows, columns], rows, columns, (1,))
     assert (check.residual < 1).all()
     assert (check.samples[:, 4] < 1).all()
+
+
+@cases
+@pytest.mark.parametrize("outer_product", [False, True])
+@pytest.mark.parametrize("step", [STEP, 3.0])
+def test_a_look_at_some_rows_finds_there_what_one_at_all_rows_finds(
+    case: Case, outer_product: bool, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last bit, with disturbances that are the same however many came before, and with many kinks or few."""
+    monkeypatch.setattr(gradient_difference, "disturbance", lambda random: alternating)
+    head, chunks = head_and_chunks(case)
+    head, network, random = replace(head, outer_product=outer_product), head.network, np.random.default_rng(0)
+    some, n_excluded = slice(network.n_weights // 2, network.n_weights // 2 + 3), 0
+    for moved in [*(weight.slice for weight in network.weights), slice(some.start, network.n_weights)]:
+        direction = np.zeros(network.n_weights)
+        direction[moved] = weight_sizes(network)[moved] * random.choice((-1, 1), direction[moved].shape)
+        whole = difference_of_gradient(head, chunks, direction, random, step)
+        part = difference_of_gradient(head, chunks, direction, random, step, some)
+        n_excluded += whole.n_excluded
+        seen = np.zeros(network.n_weights, bool)
+        for weight in network.weights:
+            own = np.arange(network.n_weights)[weight.slice]
+            seen[own] = direction[own].any() or np.isin(own, np.arange(some.start, some.stop)).any()
+        pairs = [(whole.middle, part.middle), (whole.excluded, part.excluded)]
+        pairs += [(getattr(whole.gradient, n), getattr(part.gradient, n)) for n in ("value", "spread", "floor")]
+        for all_rows, rows in pairs:
+            np.testing.assert_array_equal(rows[seen], all_rows[seen])
+        assert not part.middle[~seen].any()  # nobody asked
+        for name in ("value", "spread", "floor"):
+            np.testing.assert_array_equal(getattr(part.error, name), getattr(whole.error, name))
+    assert n_excluded or step == STEP or not case.name.startswith("rectified")
+
+
+def alternating(values: Array) -> Array:
+    """Each second element changed one way, the others the other way."""
+    signs = np.where(np.arange(values.size) % 2, 1, -1).reshape(values.shape)
+    return values * (1 + DISTURBANCE * signs) if values.dtype.kind == "f" else values
+
+
+@cases
+def test_a_state_with_some_weights_moved_is_what_a_whole_pass_makes(case: Case) -> None:
+    network, head = case.network, head_and_chunks(case)[0]
+    targets = head.targets(case.targets)
+    known = forward(head.network, case.points)
+    before, of_known = {name: value.copy() for name, value in known.values.items()}, gradient_at(head, known, targets)
+    for weight in network.weights:
+        w = network.w.copy()
+        w[weight.slice] += 0.25
+        whole, again = forward(head.network, case.points, w), forward_again(head.network, known, w)
+        behind = descendants(head.network, [weight.name])
+        for name, value in whole.values.items():
+            np.testing.assert_array_equal(again.values[name], value)
+        for node, call, first in zip(head.network.nodes, again.calls, known.calls, strict=True):
+            assert (call is first) == behind.isdisjoint(node.outputs)
+        np.testing.assert_array_equal(gradient_at(head, again, targets), gradient_at(head, whole, targets))
+    assert all((known.values[name] == value).all() for name, value in before.items())
+    np.testing.assert_array_equal(gradient_at(head, known, targets), of_known)
+
+
+@cases
+def test_differences_are_those_of_whole_passes(case: Case) -> None:
+    """Of gradients at all offsets, each of which begins anew."""
+    head, chunks = head_and_chunks(case)
+    network, targets = head.network, head.targets(case.targets)
+    for weight in network.weights:
+        direction = np.zeros(network.n_weights)
+        direction[weight.slice] = weight_sizes(network)[weight.slice]
+        found = difference_of_gradient(head, chunks, direction, np.random.default_rng(0))
+        passes = [forward(network, case.points, network.w + k * STEP * direction) for k in OFFSETS]
+        wanted = Difference.of([gradient_at(head, state, targets) for state in passes], STEP)
+        np.testing.assert_array_equal(found.gradient.value, wanted.value)
+        np.testing.assert_array_equal(found.gradient.spread, wanted.spread)
 
 
 @cases

@@ -207,6 +207,22 @@ def test_derivatives_are_exact_where_units_saturate(name: str) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("name", "rate"), [("Tanh", 2), ("Sigmoid", 1)])
+def test_derivatives_of_sigmoids_have_all_digits_of_their_type(name: str, rate: int, dtype: type) -> None:
+    """Against r² e / (1 + e)², e = exp(−r|x|), in a wider type; they vanish without overflow where they must."""
+    sizes = np.concatenate([[0], np.geomspace(1e-300, 1, 2000), np.linspace(1, 400, 20000)])
+    x = np.concatenate([-sizes[::-1], sizes, [800]]).astype(dtype)
+    with np.errstate(over="raise", invalid="raise", divide="raise"):
+        found = TABLE[name].derivative(Case(name, (x,)).call())  # type: ignore[misc]
+    e = np.exp(-rate * np.abs(x).astype(np.longdouble))
+    wanted = rate**2 * e / (1 + e) ** 2
+    assert found.dtype == dtype
+    limits = np.finfo(dtype)
+    allowed = np.maximum(4 * float(limits.eps) * wanted, 4 * float(limits.smallest_subnormal))
+    assert (np.abs(found - wanted) <= allowed).all()
+
+
 def test_the_other_branch_may_be_infinite() -> None:
     case = Case("Where", (np.array([True, False]), np.array([1.0, np.inf]), np.array([np.nan, 2.0])))
     pulled = TABLE["Where"].cotangent(case.call(), (np.array([3.0, 4.0]),), (False, True, True))  # type: ignore[misc]

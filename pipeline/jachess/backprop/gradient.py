@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -31,12 +31,15 @@ def gradient(head: Head, chunks: Chunks, w: Array | None = None) -> Array:
     return total
 
 
-def gradient_at(head: Head, state: State, targets: Array, through: State | None = None) -> Array:
+def gradient_at(
+    head: Head, state: State, targets: Array, through: State | None = None, asked: Collection[str] | None = None
+) -> Array:
     """∂E/∂w (W,) of the points whose values are known; ``targets`` (n, K).
 
-    The outputs' errors go back ``through`` the same state, or through another one of these points.
+    The outputs' errors go back ``through`` the same state, or through another one of these points, and no further than
+    to the weight tensors that are ``asked``, all by default; at others the result is zero.
     """
-    names = [weight.name for weight in head.network.weights]
+    names = [weight.name for weight in head.network.weights] if asked is None else asked
     delta = output_errors(head, state, targets)
     return pack(head.network, pull_cotangents(head.network, through or state, delta, names))
 

@@ -20,10 +20,11 @@ from jachess.backprop.differences import (
 )
 from jachess.backprop.gradient import gradient, gradient_at
 from jachess.backprop.kinks import same_sides
-from jachess.backprop.propagation import Chunks, Points, forward
-from jachess.backprop.r_operator import hessian_vector_products
+from jachess.backprop.propagation import Chunks, Points, State, forward, forward_again
+from jachess.backprop.r_operator import perturbed_gradients
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head
+from jachess.network.weight_vector import unpack
 
 EXCLUDED_SHARE = 0.01
 """Share of the points that may be left out for their kinks; with more there is no verdict."""
@@ -32,6 +33,8 @@ EXCLUDED_SHARE = 0.01
 @dataclass(frozen=True)
 class GradientDifference:
     """Central differences of ∂E/∂w and of E along one direction, without the points that have kinks there.
+
+    All that has an element for each weight is zero at tensors that were not asked.
 
     Attributes
     ----------
@@ -61,27 +64,41 @@ class GradientDifference:
 
 
 def difference_of_gradient(
-    head: Head, chunks: Chunks, direction: Array, random: np.random.Generator, step: float = STEP
+    head: Head,
+    chunks: Chunks,
+    direction: Array,
+    random: np.random.Generator,
+    step: float = STEP,
+    rows: slice = slice(None),
 ) -> GradientDifference:
     """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points.
 
     In the outer-product form only the outputs' errors move with the weights; they go back through the network as it is.
+
+    Parameters
+    ----------
+    rows : slice, optional
+        The rows of ∂E/∂w that are asked, all by default. What the result has are those of the tensors that they lie
+        in, and of those that move: E's own difference needs these.
     """
-    n_weights = head.network.n_weights
-    sums = [_Sums(n_weights, step * factor) for factor in SMALLER]
-    excluded, slope, n_excluded, n_points = np.zeros(n_weights), 0.0, 0, 0
+    network = head.network
+    asked = direction != 0
+    asked[rows] = True
+    wanted = [weight.name for weight in network.weights if asked[weight.slice].any()]
+    sums = [_Sums(head, direction, wanted, step * factor) for factor in SMALLER]
+    excluded, slope, n_excluded, n_points = np.zeros(network.n_weights), 0.0, 0, 0
     for points, targets in chunks():
         prepared = head.targets(targets)
         n_points += len(prepared)
         pending = np.arange(len(prepared))
         for level in sums:
             some = tuple(array[pending] for array in points)
-            pending = pending[~level.add(head, some, prepared[pending], direction, random)]
+            pending = pending[~level.add(some, prepared[pending], random)]
             if not len(pending):
                 break
         if len(pending):
             left_out = [(tuple(array[pending] for array in points), targets[pending])]
-            excluded += hessian_vector_products(head, left_out.copy, direction[None])[0]
+            excluded += perturbed_gradients(head, left_out.copy, unpack(network, direction[None]), targets=wanted)[0]
             slope += float(gradient(head, left_out.copy) @ direction)
             n_excluded += len(pending)
     of_gradient, of_error = (
@@ -97,25 +114,32 @@ class _Sums:
 
     Errors are counted from those at the first offset, point by point: what is subtracted in the end anyway would only
     add the rounding of a large sum. What is left is that of each E_n.
+
+    Parameters
+    ----------
+    direction : array (W,)
+    asked : sequence of str
+        The weight tensors whose gradients are summed.
     """
 
-    def __init__(self, n_weights: int, step: float) -> None:
-        self.gradients = np.zeros((len(OFFSETS) + 1, n_weights))
+    def __init__(self, head: Head, direction: Array, asked: Sequence[str], step: float) -> None:
+        self.gradients = np.zeros((len(OFFSETS) + 1, head.network.n_weights))
         self.errors = np.zeros((len(OFFSETS) + 1, 1))
         self.squares = 0.0
         self.step = step
+        self._head, self._move, self._asked = head, step * direction, asked
 
-    def add(self, head: Head, points: Points, targets: Array, direction: Array, random: np.random.Generator) -> Array:
+    def add(self, points: Points, targets: Array, random: np.random.Generator) -> Array:
         """Add what the points without kinks contribute; which ones (n,)."""
-        network, move = head.network, self.step * direction
-        states = [forward(network, points, network.w + k * move) for k in OFFSETS]
+        head, network = self._head, self._head.network
+        states = self._states(points)
         smooth = same_sides(network, states)
         if not smooth.any():
             return smooth
         if not smooth.all():
             points, targets = tuple(array[smooth] for array in points), targets[smooth]
-            states = [forward(network, points, network.w + k * move) for k in OFFSETS]
-        middle = forward(network, points) if head.outer_product else None
+            states = self._states(points)
+        middle = forward_again(network, states[0], network.w) if head.outer_product else None
         disturb = disturbance(random)
         disturbed = forward(network, points, disturb=disturb)
         states.append(disturbed)
@@ -124,12 +148,18 @@ class _Sums:
         for number, aim in enumerate(aims):
             state = states.pop(0)  # each has its derivatives once it is asked for them: not all at the same time
             through = state if state is disturbed else middle
-            self.gradients[number] += gradient_at(head, state, aim, through)
+            self.gradients[number] += gradient_at(head, state, aim, through, self._asked)
             errors = head.error.value(state.outputs(network), aim)
             start = errors if start is None else start
             self.errors[number] += (errors - start).sum()
         self.squares += float((errors**2).sum())
         return smooth
+
+    def _states(self, points: Points) -> list[State]:
+        """The network at all offsets. What depends on no weight that moves is in all of them, and made once."""
+        first, *others = (self._head.network.w + k * self._move for k in OFFSETS)
+        state = forward(self._head.network, points, first)
+        return [state, *(forward_again(self._head.network, state, w) for w in others)]
 
     def of_gradient(self) -> Difference:
         return Difference.of(self.gradients[:-1], self.step, self.gradients[-1])

@@ -40,12 +40,16 @@ def random_differences(
     random: np.random.Generator,
     step: float,
     leading: Callable[[GradientDifference], Difference],
+    rows: slice = slice(None),
 ) -> tuple[list[Array], list[GradientDifference]]:
-    """Directions ±m_i s_i of these sizes s (W,), and differences whose ``leading`` part says the step of the next."""
+    """Directions ±m_i s_i of these sizes s (W,), and differences whose ``leading`` part says the step of the next.
+
+    They have all ``rows`` that are asked.
+    """
     directions, differences = list[Array](), list[GradientDifference]()
     for _ in range(DIRECTIONS):
         directions.append(random_direction(size, random))
-        differences.append(difference_of_gradient(head, chunks, directions[-1], random, step))
+        differences.append(difference_of_gradient(head, chunks, directions[-1], random, step, rows))
         step = float(leading(differences[-1]).better_step()[0])
     return directions, differences
 
@@ -71,9 +75,17 @@ class Look:
     slopes: Array
 
     @classmethod
-    def at_random(cls, head: Head, chunks: Chunks, size: Array, random: np.random.Generator, step: float) -> Look:
-        """Along directions ±m_i s_i of these sizes s (W,)."""
-        return cls.of(head, *random_differences(head, chunks, size, random, step, lambda found: found.gradient))
+    def at_random(
+        cls,
+        head: Head,
+        chunks: Chunks,
+        size: Array,
+        random: np.random.Generator,
+        step: float,
+        rows: slice = slice(None),
+    ) -> Look:
+        """Along directions ±m_i s_i of these sizes s (W,), at ``rows`` of H, all by default."""
+        return cls.of(head, *random_differences(head, chunks, size, random, step, lambda found: found.gradient, rows))
 
     @classmethod
     def of(cls, head: Head, directions: Sequence[Array], differences: Sequence[GradientDifference]) -> Look:

@@ -72,10 +72,10 @@ def check_hessian_rows(
     def check(look: Look) -> Array:
         return look.residuals(rows, [products(block, direction[None, columns]) for direction in look.directions])
 
-    look = Look.at_random(head, chunks, size, random, STEP)
+    look = Look.at_random(head, chunks, size, random, STEP, rows)
     worst = check(look)
     if (worst > 1).any():
-        look = Look.at_random(head, chunks, size, random, look.next_step)
+        look = Look.at_random(head, chunks, size, random, look.next_step, rows)
         worst = second_look(worst, check(look))
     worst[~np.isfinite(block).all(axis=1)] = np.inf
     i, j = _largest_and_others(block, columns, random) if sampled is None else sampled
@@ -104,7 +104,7 @@ def _samples(
     """A few elements of one column."""
     direction = np.zeros(head.network.n_weights)
     direction[j] = size[j]
-    difference = difference_of_gradient(head, chunks, direction, random, step)
+    difference = difference_of_gradient(head, chunks, direction, random, step, rows)
     look = Look.of(head, [direction], [difference])
     column = block[:, j - columns.start, None]
     residual = look.residuals(rows, [products(column, direction[None, j : j + 1])])

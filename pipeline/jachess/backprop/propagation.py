@@ -12,13 +12,13 @@ leading axis, the rows of a block, so that one pass serves all rows.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from jachess.backprop.diagonal import Diagonal, Tangent, common, dense
-from jachess.network.evaluation import Disturb, applied
+from jachess.network.evaluation import Disturb, applied, applied_again
 from jachess.network.graph import Array, Network
 from jachess.network.operations import TABLE
 from jachess.network.operations.record import Call, Maybe, Operation, Wanted
@@ -73,6 +73,18 @@ def forward(network: Network, points: Points, w: Array | None = None, disturb: D
     values, calls = applied(network.nodes, {**network.constants, **unpack(network, w), **given}, disturb)
     working = max((TABLE[n.operation].working(call) for n, call in zip(network.nodes, calls, strict=True)), default=0)
     return State(values, calls, len(points[0]), disturb, working)
+
+
+def forward_again(network: Network, known: State, w: Array) -> State:
+    """Forward propagation of the same points with other weights ``w`` (W,).
+
+    Values that depend on no tensor that has changed stay what they are in the ``known`` state, which is not disturbed,
+    and so do the calls that made them, with all that these know.
+    """
+    given = unpack(network, w).items()
+    changed = {name: tensor for name, tensor in given if not np.array_equal(tensor, known.values[name])}
+    values, calls = applied_again(network.nodes, known.values, known.calls, changed)
+    return replace(known, values=values, calls=calls)
 
 
 def zero_points(network: Network, n_points: int) -> Points:

@@ -44,14 +44,33 @@ def applied(
     nodes: Iterable[Node], values: Mapping[str, Array], disturb: Disturb | None = None
 ) -> tuple[dict[str, Array], tuple[Call, ...]]:
     """All values of a graph, as `evaluate` gives them, and the calls that made them, with what these know by then."""
-    known, calls = dict(values), []
-    for node in nodes:
-        call, made = _apply(node, known)
-        if disturb is not None and not TABLE[node.operation].moves:
-            made = tuple(disturb(value) for value in made)
-        known.update(zip(node.outputs, made, strict=False))
-        calls.append(replace(call, outputs=tuple(known[name] for name in node.outputs)))
-    return known, tuple(calls)
+    known = dict(values)
+    return known, tuple(_extend(known, node, disturb) for node in nodes)
+
+
+def applied_again(
+    nodes: Iterable[Node], values: Mapping[str, Array], calls: Iterable[Call], changed: Mapping[str, Array]
+) -> tuple[dict[str, Array], tuple[Call, ...]]:
+    """The same for other arrays in place of some that were given, from all values and calls that there were.
+
+    What depends on none of those that ``changed`` stays, and so do its calls with what they know. The checks rest on
+    this: it does not go by `descendants` as backpropagation does, whose errors must not hide themselves.
+    """
+    known, anew, found = {**values, **changed}, set(changed), []
+    for node, call in zip(nodes, calls, strict=True):
+        depends = not anew.isdisjoint(node.inputs)
+        anew.update(node.outputs if depends else ())
+        found.append(_extend(known, node) if depends else call)
+    return known, tuple(found)
+
+
+def _extend(known: dict[str, Array], node: Node, disturb: Disturb | None = None) -> Call:
+    """Add what a node makes of the values that are known to them; its call."""
+    call, made = _apply(node, known)
+    if disturb is not None and not TABLE[node.operation].moves:
+        made = tuple(disturb(value) for value in made)
+    known.update(zip(node.outputs, made, strict=False))
+    return replace(call, outputs=tuple(known[name] for name in node.outputs))
 
 
 def results(node: Node, values: Mapping[str, Array]) -> dict[str, Array]:

@@ -28,27 +28,36 @@ def _tanh(x: Array) -> Array:
     return np.asarray(np.tanh(x, out=empty_like(x, x.dtype)))
 
 
+def _decay(x: Array, rate: float = 1) -> Array:
+    """exp(−rate |x|); of complex numbers, whichever of exp(rate x) and exp(−rate x) does not grow."""
+    if np.iscomplexobj(x):
+        return np.exp(rate * np.where(x.real > 0, -x, x))
+    found = np.abs(x, out=empty_like(x, x.dtype))
+    found *= -rate
+    return np.asarray(np.exp(found, out=found))
+
+
 def tanh1(x: Array) -> Array:
-    """tanh'(x) = 1 / cosh²(x), without the cancellation of 1 − tanh²(x) where the unit saturates."""
-    if np.iscomplexobj(x):  # whose cosh is infinite times zero, where it is infinite
-        small = np.exp(-2 * np.where(x.real > 0, x, -x))
-        return np.asarray(4 * small / (1 + small) ** 2)
-    found = np.cosh(x, out=empty_like(x, x.dtype))
-    found = np.divide(1, found, out=found)
-    return np.square(found, out=found)
+    """tanh'(x) = 4 σ'(2x), without the cancellation of 1 − tanh²(x) where the unit saturates."""
+    found = sigmoid1(x, 2)
+    found *= 4
+    return found
 
 
 def sigmoid(x: Array) -> Array:
     """σ(x) = 1/(1 + e^−x), also of complex numbers."""
     if not np.iscomplexobj(x):
         return np.asarray(special.expit(x, out=empty_like(x, x.dtype)))
-    small = np.exp(np.where(x.real > 0, -x, x))
+    small = _decay(x)
     return np.asarray(np.where(x.real > 0, 1, small) / (1 + small))
 
 
-def sigmoid1(x: Array) -> Array:
-    """σ'(x) = σ(x) σ(−x), without cancellation where σ is close to 1."""
-    return np.asarray(sigmoid(x) * sigmoid(-x))
+def sigmoid1(x: Array, rate: float = 1) -> Array:
+    """σ'(rate x) = e / (1 + e)², e = exp(−rate |x|): nothing cancels where σ is close to 1, and nothing overflows."""
+    found = _decay(x, rate)
+    below = np.add(found, 1, out=empty_like(found, found.dtype))
+    below = np.square(below, out=below)
+    return np.asarray(np.divide(found, below, out=found))
 
 
 def sigmoid2(x: Array) -> Array:
@@ -58,8 +67,7 @@ def sigmoid2(x: Array) -> Array:
 
 def softplus(x: Array) -> Array:
     """log(1 + e^x) for any x."""
-    positive = x.real > 0
-    return np.asarray(np.where(positive, x, 0) + np.log1p(np.exp(np.where(positive, -x, x))))
+    return np.asarray(np.where(x.real > 0, x, 0) + np.log1p(_decay(x)))
 
 
 def _mish1(x: Array, _: object) -> Array:
