@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jachess.batch.plan import Plan
+from jachess.batch.quantities import QUANTITIES
 from jachess.batch.quantities.array_spec import Region
-from jachess.batch.quantities.hessian import HESSIAN
-from jachess.batch.quantities.strips import right_of_diagonal, row_pieces, tall_strips
+from jachess.batch.quantities.strips import chunk_rows, right_of_diagonal, row_pieces, tall_strips
 from jachess.batch.run import plan_job
 from jachess.network.graph import Array
 from tests.conftest import Files
@@ -29,14 +30,20 @@ def test_strips_cover_the_rows_and_none_is_larger_than_the_first(n_weights: int,
 
 
 @pytest.mark.parametrize("triangle", ["both", "upper"])
+@pytest.mark.parametrize("tall", [True, False], ids=["tall", "of an earlier version"])
 @pytest.mark.parametrize("n_weights", [1, 5, 23, 49])
-def test_whole_rows_of_what_strips_store(files: Files, triangle: str, n_weights: int) -> None:
+def test_whole_rows_of_what_strips_store(files: Files, triangle: str, tall: bool, n_weights: int) -> None:
     """Chunks that no strip owns are never read."""
     plan = replace(plan_job(files.job()).plan, n_weights=n_weights, strip=EDGE, triangle=triangle, dtype="float64")
+    assert plan.tall
+    earlier = Plan.from_dict({name: value for name, value in plan.as_dict().items() if name != "tall"})
+    plan = plan if tall else earlier
+    strips = [QUANTITIES["hessian"].rows(plan, block)[0] for block in range(QUANTITIES["hessian"].n_blocks(plan))]
+    assert strips == list((tall_strips if tall else chunk_rows)(n_weights, EDGE))
     numbers = np.random.default_rng(0).normal(size=(n_weights, n_weights))
     whole, stored = numbers + numbers.T, np.full((n_weights, n_weights), np.nan)
-    owners = HESSIAN.arrays(plan)[0].owners
-    for block, rows in enumerate(tall_strips(n_weights, EDGE)):
+    owners = QUANTITIES["hessian"].arrays(plan)[0].owners
+    for block, rows in enumerate(strips):
         for own, right in right_of_diagonal(plan, rows, whole[rows, rows.start :]):
             assert (owners[own.start // EDGE, own.start // EDGE :] == block).all()
             stored[own, own.start :] = right
@@ -48,7 +55,7 @@ def test_whole_rows_of_what_strips_store(files: Files, triangle: str, n_weights:
         assert not np.isnan(found).any()
         return found
 
-    for rows in tall_strips(n_weights, EDGE):
+    for rows in strips:
         pieces = list(row_pieces(plan, read, "hessian", rows))
         assert [columns.start for columns, _ in pieces] == list(range(0, n_weights, EDGE))
         np.testing.assert_array_equal(np.concatenate([piece for _, piece in pieces], axis=1), whole[rows])

@@ -50,6 +50,8 @@ class Plan:
         `Job.identity`.
     points_memory : int
         Bytes that a worker keeps of the files of points, and needs to read them.
+    tall : bool
+        Whether blocks of the Hessian have the more rows the fewer columns; earlier versions made them all alike.
     n_before : int
         Points that are not computed, since an earlier result has them.
     """
@@ -76,6 +78,7 @@ class Plan:
     fingerprints: Mapping[str, str | None]
     identity: Mapping[str, Any]
     points_memory: int = 0
+    tall: bool = False
     n_before: int = 0
     working_width: int = 0
     n_entering: int = 0

@@ -97,6 +97,7 @@ def make_plan(
         fingerprints=dict(fingerprints),
         identity=job.identity(),
         points_memory=points_memory,
+        tall=True,
     )
     if before is not None:
         plan = replace(plan, n_before=before.n_points, points_per_block=before.points_per_block, strip=before.strip)

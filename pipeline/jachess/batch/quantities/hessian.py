@@ -26,8 +26,12 @@ from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 
 
+def _strips(plan: Plan) -> Sequence[slice]:
+    return (tall_strips if plan.tall else chunk_rows)(plan.n_weights, plan.strip)
+
+
 def _memory(plan: Plan) -> int:
-    tallest = max(rows.stop - rows.start for rows in tall_strips(plan.n_weights, plan.strip))
+    tallest = max(rows.stop - rows.start for rows in _strips(plan))
     return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights), tallest)
 
 
@@ -40,7 +44,7 @@ class _Whole(Form):
 
     def strips(self, plan: Plan) -> Sequence[slice]:
         """All have about as many elements."""
-        return tall_strips(plan.n_weights, plan.strip)
+        return _strips(plan)
 
     def arrays(self, plan: Plan) -> list[ArraySpec]:
         """The matrix, samples of it, and residuals."""
