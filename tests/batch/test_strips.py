@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.quantities.array_spec import Region
-from jachess.batch.quantities.strips import chunk_rows, right_of_diagonal, row_pieces, tall_strips
+from jachess.batch.quantities.rows_of_chunks import chunk_rows, right_of_diagonal, row_pieces, tall_strips
 from jachess.batch.run import plan_job
 from jachess.network.graph import Array
 from tests.conftest import Files

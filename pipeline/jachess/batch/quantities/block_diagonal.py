@@ -16,7 +16,8 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
-from jachess.batch.quantities.strips import Form, chunk_rows, strip_memory
+from jachess.batch.quantities.rows_of_chunks import chunk_rows
+from jachess.batch.quantities.strips import Form, strip_memory
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 

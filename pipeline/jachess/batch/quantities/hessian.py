@@ -21,7 +21,8 @@ from jachess.batch.quantities.differences import DIFFERENCES, OUTER_PRODUCT_DIFF
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.hessian_sums import FIELDS, HessianSums
 from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
-from jachess.batch.quantities.strips import Form, both_sides, chunk_rows, row_pieces, strip_memory, tall_strips
+from jachess.batch.quantities.rows_of_chunks import both_sides, chunk_rows, row_pieces, tall_strips
+from jachess.batch.quantities.strips import Form, strip_memory
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
 

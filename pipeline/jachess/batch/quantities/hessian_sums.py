@@ -18,7 +18,8 @@ from jachess.batch.quantities.array_spec import CHUNK, ArraySpec
 from jachess.batch.quantities.differences import read_differences
 from jachess.batch.quantities.ranges import FOLDER, TASKS, n_ranges, pairwise_sum, range_span, worst_of_ranges
 from jachess.batch.quantities.record import Context, Read, Sums, Work, Write, earlier_parts, span_label
-from jachess.batch.quantities.strips import Form, both_sides, right_of_diagonal, row_pieces
+from jachess.batch.quantities.rows_of_chunks import both_sides, right_of_diagonal, row_pieces
+from jachess.batch.quantities.strips import Form
 from jachess.network.graph import Array
 
 OPERATIONS = 1 << 38

@@ -8,7 +8,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +28,7 @@ from jachess.batch.quantities.record import (
     read_back_array,
     weight_name,
 )
+from jachess.batch.quantities.rows_of_chunks import chunk_rows
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
@@ -132,38 +132,9 @@ class Form(ABC):
         )
 
 
-@lru_cache(maxsize=16)
-def chunk_rows(n_weights: int, edge: int) -> tuple[slice, ...]:
-    """The rows of each row of chunks."""
-    return tuple(slice(start, min(start + edge, n_weights)) for start in range(0, n_weights, edge))
-
-
-@lru_cache(maxsize=16)
-def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
-    """Rows of chunks, the more together the fewer columns they have: no strip has more elements than the first.
-
-    A check costs the same for one row as for a thousand, and a task should not be the shorter the further down it is.
-    """
-    found, start = list[slice](), 0
-    while start < n_weights:
-        stop = min(start + edge * (n_weights // (n_weights - start)), n_weights)
-        found.append(slice(start, stop))
-        start = stop
-    return tuple(found)
-
-
 def row_label(plan: Plan, row: tuple[int, ...]) -> str:
     """A row, for people."""
     return f"weight {weight_name(plan, row[0])}"
-
-
-def row_pieces(plan: Plan, read: Read, name: str, rows: slice) -> Iterator[tuple[slice, Array]]:
-    """Whole rows of chunks, a column of them at a time; what is not stored is read across the diagonal."""
-    for columns in chunk_rows(plan.n_weights, plan.strip):
-        stored = rows.stop if plan.triangle == "both" else min(max(columns.stop, rows.start), rows.stop)
-        parts = [read(name, (slice(rows.start, stored), columns))] if rows.start < stored else []
-        parts += [read(name, (columns, slice(stored, rows.stop))).T] if stored < rows.stop else []
-        yield columns, np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
@@ -181,18 +152,3 @@ def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
     # Zarr's copies of the chunks that it writes at once; tangents of all values for some rows
     arrays = strip + 2 * plan.strip * n_entering + 2 * collected + 60 * plan.n_weights
     return 8 * arrays + min(20 * CHUNK, 8 * 2 * strip) + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
-
-
-def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, Array]]:
-    """The rows of chunks of a strip, each from its own diagonal chunk to the right."""
-    for start in range(0, len(strip), plan.strip):
-        part = slice(start, min(start + plan.strip, len(strip)))
-        yield slice(rows.start + part.start, rows.start + part.stop), strip[part, start:]
-
-
-def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:
-    """A strip as it is, and transposed below the diagonal if that is asked for."""
-    for own, right in right_of_diagonal(plan, rows, strip):
-        yield name, (own, slice(own.start, plan.n_weights)), right
-        if plan.triangle == "both" and own.stop < plan.n_weights:
-            yield name, (slice(own.stop, plan.n_weights), own), np.ascontiguousarray(right[:, len(right) :].T)

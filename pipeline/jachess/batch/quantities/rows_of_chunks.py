@@ -1,0 +1,56 @@
+"""Rows of chunks of a (W, W) array: how strips are made of them, written from the diagonal to the right, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import numpy as np
+
+from jachess.batch.plan import Plan
+from jachess.batch.quantities.record import Read, Write
+from jachess.network.graph import Array
+
+
+@lru_cache(maxsize=16)
+def chunk_rows(n_weights: int, edge: int) -> tuple[slice, ...]:
+    """The rows of each row of chunks."""
+    return tuple(slice(start, min(start + edge, n_weights)) for start in range(0, n_weights, edge))
+
+
+@lru_cache(maxsize=16)
+def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
+    """Rows of chunks, the more together the fewer columns they have: no strip has more elements than the first.
+
+    A check costs the same for one row as for a thousand, and a task should not be the shorter the further down it is.
+    """
+    found, start = list[slice](), 0
+    while start < n_weights:
+        stop = min(start + edge * (n_weights // (n_weights - start)), n_weights)
+        found.append(slice(start, stop))
+        start = stop
+    return tuple(found)
+
+
+def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, Array]]:
+    """The rows of chunks of a strip, each from its own diagonal chunk to the right."""
+    for start in range(0, len(strip), plan.strip):
+        part = slice(start, min(start + plan.strip, len(strip)))
+        yield slice(rows.start + part.start, rows.start + part.stop), strip[part, start:]
+
+
+def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:
+    """A strip as it is, and transposed below the diagonal if that is asked for."""
+    for own, right in right_of_diagonal(plan, rows, strip):
+        yield name, (own, slice(own.start, plan.n_weights)), right
+        if plan.triangle == "both" and own.stop < plan.n_weights:
+            yield name, (slice(own.stop, plan.n_weights), own), np.ascontiguousarray(right[:, len(right) :].T)
+
+
+def row_pieces(plan: Plan, read: Read, name: str, rows: slice) -> Iterator[tuple[slice, Array]]:
+    """Whole rows of chunks, a column of them at a time; what is not stored is read across the diagonal."""
+    for columns in chunk_rows(plan.n_weights, plan.strip):
+        stored = rows.stop if plan.triangle == "both" else min(max(columns.stop, rows.start), rows.stop)
+        parts = [read(name, (slice(rows.start, stored), columns))] if rows.start < stored else []
+        parts += [read(name, (columns, slice(stored, rows.stop))).T] if stored < rows.stop else []
+        yield columns, np.concatenate(parts) if len(parts) > 1 else parts[0]
