@@ -300,5 +300,5 @@ def test_an_incomplete_hessian_is_not_analysed(wide: Path, tmp_path: Path) -> No
     (copy / "hessian" / "c" / "1" / "2").unlink()
     result = jachess.open_result(copy)
     for analysis in ANALYSES.values():
-        with pytest.raises(IncompleteError, match="1 of 4 blocks of hessian are missing"):
+        with pytest.raises(IncompleteError, match="1 of 3 blocks of hessian are missing"):
             analysis(result.hessian)
