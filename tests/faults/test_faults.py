@@ -7,6 +7,7 @@ import pytest
 from tests.faults.blocks import CHECKED
 from tests.faults.cases import NETWORKS
 from tests.faults.fault import Fault
+from tests.faults.positions import POSITIONS
 from tests.faults.table import FAULTS
 from tests.faults.trial import Subject
 
@@ -36,7 +37,7 @@ def test_right_networks_pass(subjects: list[Subject], number: int) -> None:
 
 @pytest.mark.parametrize(("fault", "quantity"), PAIRS, ids=str)
 def test_a_planted_fault_is_found(subjects: list[Subject], fault: Fault, quantity: str) -> None:
-    for subject in subjects:
+    for subject in subjects[::-1] if fault in POSITIONS else subjects:  # only the last ones have many positions
         if not fault.operation or fault.operation in subject.operations:
             trial = subject.attempt(fault, quantity)
             if trial.bites(fault):
