@@ -12,6 +12,10 @@ from jachess.batch.quantities.record import Read, Write
 from jachess.network.graph import Array
 
 
+TALLEST = 4
+"""Rows of chunks in a strip, at most: more would save little, and need memory for the tangents of more units."""
+
+
 @lru_cache(maxsize=16)
 def chunk_rows(n_weights: int, edge: int) -> tuple[slice, ...]:
     """The rows of each row of chunks."""
@@ -26,7 +30,7 @@ def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
     """
     found, start = list[slice](), 0
     while start < n_weights:
-        stop = min(start + edge * (n_weights // (n_weights - start)), n_weights)
+        stop = min(start + edge * min(n_weights // (n_weights - start), TALLEST), n_weights)
         found.append(slice(start, stop))
         start = stop
     return tuple(found)
