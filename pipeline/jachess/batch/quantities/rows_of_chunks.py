@@ -11,7 +11,6 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import Read, Write
 from jachess.network.graph import Array
 
-
 TALLEST = 4
 """Rows of chunks in a strip, at most: more would save little, and need memory for the tangents of more units."""
 
