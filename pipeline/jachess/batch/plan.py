@@ -51,7 +51,7 @@ class Plan:
     points_memory : int
         Bytes that a worker keeps of the files of points, and needs to read them.
     tall : bool
-        Whether blocks of the Hessian have the more rows the fewer columns; earlier versions made them all alike.
+        Whether blocks of the Hessian have the more rows the fewer columns; else all are alike, as in earlier versions.
     n_before : int
         Points that are not computed, since an earlier result has them.
     """

@@ -128,12 +128,16 @@ def task_memory(plan: Plan) -> int:
 
 def _fitted(plan: Plan, memory: int) -> Plan:
     """The plan with strips and blocks small enough for ``memory`` bytes a worker."""
-    smallest = replace(plan, strip=min(plan.strip, 16), points_per_block=1, points_at_once=min(plan.points_at_once, 16))
+    smallest = replace(
+        plan, strip=min(plan.strip, 16), points_per_block=1, points_at_once=min(plan.points_at_once, 16), tall=False
+    )
     while task_memory(plan) > memory:
         smaller = replace(
             plan, strip=max(smallest.strip, plan.strip // 2), points_per_block=max(1, plan.points_per_block // 2)
         )
-        if smaller == plan or plan.strip <= FEW_ROWS:
+        if plan.tall and plan.strip <= FEW_ROWS:  # of low strips fewer units have tangents at once
+            smaller = replace(plan, tall=False)
+        elif smaller == plan or plan.strip <= FEW_ROWS:
             smaller = replace(smaller, points_at_once=max(smallest.points_at_once, plan.points_at_once // 2))
         if smaller == plan:
             raise PlanError(
