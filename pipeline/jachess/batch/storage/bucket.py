@@ -6,6 +6,7 @@ are written last when a store is created: without them nothing is there that Zar
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,7 +97,7 @@ class Bucket(Storage):
         """By asking for it."""
         with told(self.name):
             try:
-                return int(self._objects.head(f"{self.key}/{key}")["size"])
+                return int(again(partial(self._objects.head, f"{self.key}/{key}"))["size"])
             except FileNotFoundError:
                 return None
 
@@ -203,6 +204,16 @@ class _Objects(zarr.storage.ObjectStore[Any]):
         with told(key):
             return await super().get(key, prototype, byte_range)
 
+    async def exists(self, key: str) -> bool:
+        def found() -> bool:
+            with contextlib.suppress(FileNotFoundError):
+                self.store.head(key)
+                return True
+            return False
+
+        with told(key):
+            return await asyncio.to_thread(again, found)
+
     async def set(self, key: str, value: Any) -> None:
         self._check_writable()
         with told(key):
@@ -210,7 +221,5 @@ class _Objects(zarr.storage.ObjectStore[Any]):
 
     async def set_if_not_exists(self, key: str, value: Any) -> None:
         # Only the holder of the store's lock creates anything. A PUT under a condition could not be repeated.
-        with told(key):
-            present = await self.exists(key)
-        if not present:
+        if not await self.exists(key):
             await self.set(key, value)

@@ -33,7 +33,7 @@ def told(where: str) -> Iterator[None]:
 
 
 def again(action: Callable[[], T]) -> T:
-    """Do what may be done twice: obstore repeats no list and no delete whose answer was cut off on its way."""
+    """Do what may be done twice: obstore repeats no list, no HEAD and no delete whose answer was cut off on its way."""
     import obstore
 
     for pause in _PAUSES:
