@@ -18,7 +18,7 @@ from jachess.batch.quantities.array_spec import CHUNK, ArraySpec
 from jachess.batch.quantities.differences import read_differences
 from jachess.batch.quantities.ranges import FOLDER, TASKS, n_ranges, pairwise_sum, range_span, worst_of_ranges
 from jachess.batch.quantities.record import Context, Read, Sums, Work, Write, earlier_parts, span_label
-from jachess.batch.quantities.rows_of_chunks import both_sides, right_of_diagonal, row_pieces
+from jachess.batch.quantities.rows_of_chunks import both_sides, cut, right_of_diagonal, row_pieces
 from jachess.batch.quantities.strips import Form
 from jachess.network.graph import Array
 
@@ -119,8 +119,7 @@ class HessianSums:
         """A strip of the whole, chunk by chunk; of its samples and residuals what the ranges' own say."""
         plan, rows = context.plan, self.form.strips(context.plan)[block]
         ranges = slice(0, self.n_ranges(plan))
-        for start in range(rows.start, rows.stop, plan.strip):
-            own = slice(start, min(start + plan.strip, rows.stop))
+        for own in cut(rows, plan.strip):
             yield from both_sides(plan, self.form.name, own, self._row_of_chunks(context, read, own))
         one, where = slice(block, block + 1), (slice(0, SAMPLES), slice(0, len(FIELDS)))
         samples = read(f"{self.parts}_sample", (ranges, one, *where))[:, 0]
@@ -138,8 +137,7 @@ class HessianSums:
         """What the ranges' sums add up to, from the diagonal to the right."""
         plan, n = context.plan, self.n_ranges(context.plan)
         found = np.empty((rows.stop - rows.start, plan.n_weights - rows.start), plan.dtype)
-        for start in range(rows.start, plan.n_weights, plan.strip):
-            columns = slice(start, min(start + plan.strip, plan.n_weights))
+        for columns in cut(slice(rows.start, plan.n_weights), plan.strip):
             parts = (read(self.parts, (slice(r, r + 1), rows, columns))[0] for r in range(n))
             before = earlier_parts(context, self.form.name, (rows, columns))
             found[:, columns.start - rows.start : columns.stop - rows.start] = pairwise_sum(chain(before, parts))

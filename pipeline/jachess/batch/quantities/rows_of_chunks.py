@@ -15,10 +15,15 @@ TALLEST = 4
 """Rows of chunks in a strip, at most: more would save little, and need memory for the tangents of more units."""
 
 
+def cut(span: slice, edge: int) -> tuple[slice, ...]:
+    """A range that begins with a chunk, chunk by chunk."""
+    return tuple(slice(start, min(start + edge, span.stop)) for start in range(span.start, span.stop, edge))
+
+
 @lru_cache(maxsize=16)
 def chunk_rows(n_weights: int, edge: int) -> tuple[slice, ...]:
     """The rows of each row of chunks."""
-    return tuple(slice(start, min(start + edge, n_weights)) for start in range(0, n_weights, edge))
+    return cut(slice(0, n_weights), edge)
 
 
 @lru_cache(maxsize=16)
@@ -37,9 +42,9 @@ def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
 
 def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, Array]]:
     """The rows of chunks of a strip, each from its own diagonal chunk to the right."""
-    for start in range(0, len(strip), plan.strip):
-        part = slice(start, min(start + plan.strip, len(strip)))
-        yield slice(rows.start + part.start, rows.start + part.stop), strip[part, start:]
+    for own in cut(rows, plan.strip):
+        first = own.start - rows.start
+        yield own, strip[first : own.stop - rows.start, first:]
 
 
 def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:

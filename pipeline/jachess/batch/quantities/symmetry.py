@@ -9,6 +9,7 @@ import numpy as np
 from jachess.backprop.differences import residuals
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.record import Context, FurtherCheck, Read, Row
+from jachess.batch.quantities.rows_of_chunks import cut
 from jachess.batch.quantities.strips import Form, row_label
 from jachess.network.graph import Array
 
@@ -23,8 +24,7 @@ def symmetry(form: Form, columns: Callable[[Plan, int], slice]) -> FurtherCheck:
         def check(read: Read, block: int) -> Array:
             rows, across = form.strips(context.plan)[block], columns(context.plan, block)
             worst = np.zeros(rows.stop - rows.start)
-            for start in range(rows.start, across.stop, context.plan.strip):
-                beyond = slice(start, min(start + context.plan.strip, across.stop))
+            for beyond in cut(slice(rows.start, across.stop), context.plan.strip):
                 right, down = read(form.name, (rows, beyond)), read(form.name, (beyond, rows)).T
                 rounding = float(np.finfo(right.dtype).eps) * np.maximum(np.abs(right), np.abs(down))
                 worst = np.maximum(worst, residuals(right - down, rounding).max(axis=1))
