@@ -26,9 +26,11 @@ from jachess.backprop import (
     whole,
 )
 from jachess.backprop.factors import Constant, Elementwise, Factor, Scaled, product, spelled
+from jachess.backprop.hessian import hessian_strip
 from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
 from jachess.network.graph import Array
+from tests.backprop.test_checks import head_and_chunks
 from tests.networks import CASES, Builder, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -94,6 +96,23 @@ def test_small_pieces_and_groups_give_the_same_hessian(
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr("jachess.backprop.parallel.n_cores", lambda: threads)
     close(hessian(case), wanted, 1e-13)
+
+
+@cases
+@pytest.mark.parametrize("sums", [1, 200])
+def test_strips_of_a_few_units_at_a_time_are_parts_of_the_whole(
+    case: Case, sums: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut anywhere, with parts of units."""
+    whole, n = hessian(case), case.network.n_weights
+    head, chunks = head_and_chunks(case)
+    monkeypatch.setattr(tile_sums, "SUMS", sums)
+    for start, stop in ((0, n // 3), (n // 3, n // 2 + 1), (n // 2 + 1, n)):
+        rows = slice(start, stop)
+        close(hessian_strip(head, chunks, rows), whole[rows, start:], 1e-13)
+        single = hessian_strip(head, chunks, rows, dtype="float32")
+        assert single.dtype == np.float32
+        close(single, whole[rows, start:], 1e-7)
 
 
 @cases

@@ -123,8 +123,8 @@ def test_the_smallest_memory_is_named_and_suffices(files: Files) -> None:
 
 
 def test_a_wrong_derivative_fails_and_is_named(files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def one_element_off(*arguments: object) -> Array:
-        strip = hessian_strip(*arguments)  # type: ignore[arg-type]
+    def one_element_off(*arguments: object, **options: object) -> Array:
+        strip = hessian_strip(*arguments, **options)  # type: ignore[arg-type]
         strip[13, 20] += 1e-5 * np.linalg.norm(strip[13])
         return strip
 

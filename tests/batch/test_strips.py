@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jachess.batch.plan import Plan
 from jachess.batch.quantities import QUANTITIES
 from jachess.batch.quantities.array_spec import Region
-from jachess.batch.quantities.rows_of_chunks import chunk_rows, right_of_diagonal, row_pieces, tall_strips
+from jachess.batch.quantities.rows_of_chunks import both_sides, chunk_rows, row_pieces, tall_strips
 from jachess.batch.run import plan_job
 from jachess.network.graph import Array
 from tests.conftest import Files
@@ -31,7 +31,7 @@ def test_strips_cover_the_rows_and_none_is_larger_than_the_first(n_weights: int,
 
 @pytest.mark.parametrize("triangle", ["both", "upper"])
 @pytest.mark.parametrize("tall", [True, False], ids=["tall", "of an earlier version"])
-@pytest.mark.parametrize("n_weights", [1, 5, 23, 49])
+@pytest.mark.parametrize("n_weights", [1, 5, 23, 49, 170])
 def test_whole_rows_of_what_strips_store(files: Files, triangle: str, tall: bool, n_weights: int) -> None:
     """Chunks that no strip owns are never read."""
     plan = replace(plan_job(files.job()).plan, n_weights=n_weights, strip=EDGE, triangle=triangle, dtype="float64")
@@ -44,11 +44,11 @@ def test_whole_rows_of_what_strips_store(files: Files, triangle: str, tall: bool
     whole, stored = numbers + numbers.T, np.full((n_weights, n_weights), np.nan)
     owners = QUANTITIES["hessian"].arrays(plan)[0].owners
     for block, rows in enumerate(strips):
-        for own, right in right_of_diagonal(plan, rows, whole[rows, rows.start :]):
-            assert (owners[own.start // EDGE, own.start // EDGE :] == block).all()
-            stored[own, own.start :] = right
-            if triangle == "both":
-                stored[own.start :, own] = right.T
+        for _, (down, across), part in both_sides(plan, "hessian", rows, whole[rows, rows.start :]):
+            chunks = owners[down.start // EDGE : -(-down.stop // EDGE), across.start // EDGE : -(-across.stop // EDGE)]
+            assert (chunks == block).all()
+            assert np.isnan(stored[down, across]).all()
+            stored[down, across] = part
 
     def read(name: str, region: Region) -> Array:
         found = stored[region]

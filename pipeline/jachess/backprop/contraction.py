@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -23,28 +22,44 @@ class Contraction:
 
     Parameters
     ----------
-    n_factors, n_left, n_right : int
-        Numbers of factors f, left values z_i and right values y_c.
+    n_left, n_right : int
+        Numbers of left values z_i and right values y_c.
     packed : bool
         The left values are the first of the right ones: only pairs with c ≥ i are computed.
 
     Attributes
     ----------
     sums : array (n_factors, pairs)
+    added : bool
+        Whether there are any.
     """
 
-    def __init__(
-        self, n_factors: int, n_left: int, n_right: int, dtype: np.dtype[Any], *, packed: bool = False
-    ) -> None:
+    def __init__(self, n_left: int, n_right: int, dtype: np.dtype[Any], *, packed: bool = False) -> None:
         self.n_left, self.n_right, self.packed = n_left, n_right, packed
         widths = [n_right - i if packed else n_right for i in range(n_left)]
         self._starts = [0, *accumulate(widths)]
-        self._n_factors, self._dtype = n_factors, dtype
+        self._room = np.empty(0, dtype)
+        self.begin(0)
 
-    @cached_property
+    def begin(self, n_factors: int) -> None:
+        """Give up what has been summed; the next sums are those of so many factors, in the same memory."""
+        self._n_factors, self.added = n_factors, False
+        if not n_factors:
+            self._room = self._room[:0].copy()
+
+    @property
+    def n_pairs(self) -> int:
+        """Columns of the sums."""
+        return self._starts[-1]
+
+    @property
     def sums(self) -> Array:
-        """Made when it is first asked for: what others have given up by then is used again."""
-        return np.empty((self._n_factors, self._starts[-1]), self._dtype)
+        """Their memory is taken when they are first asked for."""
+        wanted = self._n_factors * self.n_pairs
+        if self._room.size < wanted:
+            dtype, self._room = self._room.dtype, np.empty(0)  # the old one goes first
+            self._room = np.empty(wanted, dtype)
+        return self._room[:wanted].reshape(self._n_factors, self.n_pairs)
 
     def add(self, rows: slice, factors: Array, left: Array, right: Array, *, first: bool) -> None:
         """Add the sum over n points for some factors.
@@ -57,6 +72,7 @@ class Contraction:
         first : bool
             Nothing has been added for these factors so far.
         """
+        self.added = True
         for columns, pairs in self._pairs(left, right):
             target = self.sums[rows, columns]
             if first and target.dtype == factors.dtype:

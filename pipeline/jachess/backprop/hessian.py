@@ -20,7 +20,7 @@ the weights, is the same sum without what the network's own curvature adds: R by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,8 +28,7 @@ from jachess.backprop.perturbations import perturbations
 from jachess.backprop.places import mirror
 from jachess.backprop.positions import dearer, insert_positions
 from jachess.backprop.propagation import Chunks
-from jachess.backprop.tile import Tile
-from jachess.backprop.tile_sums import accumulate
+from jachess.backprop.tile_sums import accumulate, groups_of_units
 from jachess.backprop.tiling import make_tiles, overlap
 from jachess.backprop.unit_products import insert_products
 from jachess.network.graph import Array
@@ -45,7 +44,8 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     head : Head
         Network and error function.
     chunks : function
-        Goes through the points and targets in chunks; a few hundred points at once are best.
+        Goes through the points and targets in chunks; a few hundred points at once are best. It is asked for them
+        again and again: sums of some units are finished before those of others begin.
     rows, columns : slice
         Ranges of the weight vector, with start and stop.
 
@@ -53,40 +53,39 @@ def hessian_block(head: Head, chunks: Chunks, rows: slice, columns: slice) -> Ar
     -------
     array (rows, columns), float64
     """
-    return _block(head, chunks, rows, columns)
+    return _block(head, chunks, rows, columns, np.dtype(np.float64))
 
 
-def _block(head: Head, chunks: Chunks, rows: slice, columns: slice, *, upper: bool = False) -> Array:
-    """Of a strip, what is below the diagonal may be missing (``upper``)."""
+def _block(
+    head: Head, chunks: Chunks, rows: slice, columns: slice, dtype: np.dtype[Any], *, upper: bool = False
+) -> Array:
+    """Of a strip, what is below the diagonal may be missing (``upper``). Sums are made in float64."""
     layers, positioned, others = all_layers(head.network)
     by_rows = dearer(positioned, head.network.n_weights, rows)
-    block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
-    tiles = make_tiles(layers, head.network.n_weights, rows, columns, block.dtype, upper=upper)
-    _insert_tiles(head, chunks, tiles, block, add=overlap(layers))
-    insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)
-    by_rows_too = [*others, *dict.fromkeys(weight for layer in by_rows for weight in layer.weights)]
-    insert_products(head, chunks, by_rows_too, others, rows, columns, block)
-    return block
-
-
-def _insert_tiles(head: Head, chunks: Chunks, tiles: Sequence[Tile], block: Array, *, add: bool) -> None:
-    """What weights that enter layers contribute; where these share weights, one layer's sums at a time are held."""
-    while tiles:
-        some = [tile for tile in tiles if tile.first is tiles[0].first] if add else tiles
-        tiles = [tile for tile in tiles if tile not in some]
+    add, double = overlap(layers), np.dtype(np.float64)
+    # elements that are written once, from finished sums, lose no more than the last rounding in a smaller type
+    block = np.zeros((rows.stop - rows.start, columns.stop - columns.start), double if add or positioned else dtype)
+    tiles = make_tiles(layers, head.network.n_weights, rows, columns, double, upper=upper)
+    for some in groups_of_units(tiles):
         accumulate(some, perturbations(head, chunks))
         for tile in some:
             tile.scatter(block, add=add)
+    insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)
+    by_rows_too = [*others, *dict.fromkeys(weight for layer in by_rows for weight in layer.weights)]
+    insert_products(head, chunks, by_rows_too, others, rows, columns, block)
+    return block.astype(dtype, copy=False)
 
 
-def hessian_strip(head: Head, chunks: Chunks, rows: slice, stop: int | None = None) -> Array:
+def hessian_strip(
+    head: Head, chunks: Chunks, rows: slice, stop: int | None = None, dtype: np.dtype[Any] | str = "float64"
+) -> Array:
     """The rows of H from the diagonal to the right, H[rows, rows.start:stop], with a diagonal part that is symmetric.
 
     Returns
     -------
-    array (rows, stop - rows.start), float64; stop is W by default
+    array (rows, stop - rows.start), of the floating type ``dtype``; stop is W by default
     """
     columns = slice(rows.start, head.network.n_weights if stop is None else stop)
-    strip = _block(head, chunks, rows, columns, upper=True)
+    strip = _block(head, chunks, rows, columns, np.dtype(dtype), upper=True)
     mirror(strip[:, : len(strip)])
     return strip

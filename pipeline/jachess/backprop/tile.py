@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,8 @@ class Tile:
     with k ≥ j and with p ≥ i are computed, a quarter of the work. Where the second layer is fed by mere functions of
     the first one's activations, G is diagonal and its term a cheap product.
 
+    Sums are there for some units j at a time, all of them unless `begin` says which.
+
     Parameters
     ----------
     first, second : Part
@@ -62,7 +64,6 @@ class Tile:
         self._packed = same and _begins_with(self.second_units, self.first_units)
         self._pairs = pair_places(len(self.first_units), len(self.second_units), packed=self._packed)
         self._responses = Contraction(
-            int(self._pairs.max()) + 1,
             len(self.first_inputs),
             len(self.second_inputs),
             dtype,
@@ -70,13 +71,23 @@ class Tile:
         )
         # by where a source begins among the second layer's inputs: the same value may feed it twice
         self._tangents: dict[int, Contraction] = {}
-        self._diagonals: dict[int, Array] = {}
-        self._responded = False
         self._span: slice | None = None
         self._response_factors: list[Array] = []
         self._tangent_factors: dict[int, list[Array]] = {}
         self._diagonal: set[int] = set()
         self.places: list[Place] = []
+        self.begin(self.first_units)
+
+    def begin(self, units: Sequence[int] | Indices) -> bool:
+        """Sum what belongs to these of the first layer's units in the place of others; whether it has any of them."""
+        edges = np.searchsorted(self.first_units, (units[0], units[-1] + 1)) if len(units) else (0, 0)
+        self._begun = slice(int(edges[0]), int(edges[1]))
+        self._responses.begin(int(self._n_pairs[self._begun].sum()))
+        for _, inputs, positions in self._sources():
+            if positions.start in self._tangents:
+                self._tangents[positions.start].begin(len(self.units) * len(inputs))
+        self._diagonals: dict[int, Array] = {}
+        return len(self.units) > 0
 
     def add_place(self, first: Part, second: Part, *, transposed: bool) -> None:
         """Let the sums of these weights, or of some of them, go to a place of the block, or to one more."""
@@ -98,9 +109,10 @@ class Tile:
         response : array (J', n, K), or None
             Responses of those errors.
         """
-        start, stop = (int(edge) for edge in np.searchsorted(self.first_units, (units[0], units[-1] + 1)))
+        start, stop = (int(edge) for edge in np.searchsorted(self.units, (units[0], units[-1] + 1)))
         if start == stop:
             return
+        start, stop = start + self._begun.start, stop + self._begun.start
         self._span = slice(self._span.start if self._span else start, stop)
         perturbed = np.searchsorted(units, self.first_units[start:stop])
         if response is not None:
@@ -132,14 +144,14 @@ class Tile:
         """
         if self._span is None:
             return
-        n_units, n_second, n_first, _ = self._shape()
-        span, z_first = self._span, chosen(z_first, self.first_inputs)
+        _, n_second, n_first, _ = self._shape()
+        n_units, begun, z_first = len(self.units), self._begun.start, chosen(z_first, self.first_inputs)
+        span = slice(self._span.start - begun, self._span.stop - begun)
         if self._response_factors:
             factors = _joined(self._response_factors)
-            start = int(self._pairs[span.start, span.start if self._packed else 0])
+            start = int(self._n_pairs[self._begun][: span.start].sum())
             rows = slice(start, start + len(factors))
             self._responses.add(rows, factors, z_first, chosen(z_second, self.second_inputs), first=first)
-            self._responded = True
         for _, inputs, positions in self._sources():
             place = positions.start
             if not self._tangent_factors.get(place):
@@ -150,7 +162,8 @@ class Tile:
                 sums[span] += (factors @ z_first.T).reshape(-1, n_second, n_first)
             elif delta is not None:
                 if place not in self._tangents:
-                    self._tangents[place] = Contraction(n_units * len(inputs), n_first, n_second, self.dtype)
+                    self._tangents[place] = Contraction(n_first, n_second, self.dtype)
+                    self._tangents[place].begin(n_units * len(inputs))
                 rows = slice(span.start * len(inputs), span.stop * len(inputs))
                 self._tangents[place].add(rows, factors, z_first, chosen(delta, self.second_units), first=first)
         self._span, self._response_factors, self._tangent_factors = None, [], {}
@@ -174,36 +187,45 @@ class Tile:
 
     def _finished(self) -> Iterator[tuple[slice, slice, Array]]:
         """The sums (J', K', I, P) of some units j and k at a time: long runs in both triangles, and all in cache."""
-        n_units, n_second, *inputs = self._shape()
-        down = min(n_units, -(-RUN // inputs[0]))
-        across = max(1, FINISHED // (down * math.prod(inputs)))
+        n_units, n_second, *_ = self._shape()
+        if not self._packed:
+            yield from self._some_finished(self._begun, slice(0, n_second))
+            return
+        yield from self._some_finished(self._begun, slice(self._begun.start, n_second))
+        yield from self._some_finished(slice(self._begun.stop, n_units), self._begun)  # R_kj = R_jk
+
+    def _some_finished(self, begun: slice, seconds: slice) -> Iterator[tuple[slice, slice, Array]]:
+        *_, n_first, n_second = self._shape()
+        down = min(len(self.first_units), -(-RUN // n_first))
+        across = max(1, FINISHED // (down * n_first * n_second))
         pairs = self._responses.all_pairs().ravel()
-        for start in range(0, n_units, down):
-            units = slice(start, min(start + down, n_units))
-            for first in range(0, n_second, across):
-                outer = slice(first, min(first + across, n_second))
-                shape = (units.stop - start, outer.stop - first, *inputs)
-                if not self._responded:
+        start = self._pairs[self._begun.start, self._begun.start if self._packed else 0]
+        for units in _steps(begun, down):
+            for outer in _steps(seconds, across):
+                shape = (units.stop - units.start, outer.stop - outer.start, n_first, n_second)
+                if not self._responses.added:
                     sums = np.zeros(shape, self.dtype)
                 elif self._packed or self._responses.packed:
-                    rows = self._responses.sums[self._pairs[units, outer].ravel()]
+                    rows = self._responses.sums[self._pairs[units, outer].ravel() - start]
                     sums = empty((len(rows), len(pairs)), self.dtype)
                     sums = np.take(rows, pairs, axis=1, mode="clip", out=sums).reshape(shape)
                 else:
-                    sums = self._responses.sums.reshape(n_units, n_second, *inputs)[units, outer]
+                    every = self._responses.sums.reshape(len(self.units), -1, n_first, n_second)
+                    sums = every[_from(begun, units), outer]
                 self._add_finished_tangents(units, outer, sums)
                 yield units, outer, sums
 
     def _add_finished_tangents(self, units: slice, outer: slice, sums: Array) -> None:
+        mine = _from(self._begun, units)
         for _, inputs, positions in self._sources():
-            if positions.start in self._tangents:
-                found = self._tangents[positions.start].sums
-                shape = (len(self.first_units), len(inputs), len(self.first_inputs), len(self.second_units))
-                sums[..., positions] += found.reshape(shape)[units, :, :, outer].transpose(0, 3, 2, 1)
+            tangents = self._tangents.get(positions.start)
+            if tangents is not None and tangents.added:
+                shape = (len(self.units), len(inputs), len(self.first_inputs), len(self.second_units))
+                sums[..., positions] += tangents.sums.reshape(shape)[mine, :, :, outer].transpose(0, 3, 2, 1)
             if positions.start in self._diagonals:
-                for j in range(units.start, units.stop):
-                    for p in np.flatnonzero(inputs == self.first_units[j]):
-                        sums[j - units.start, :, :, positions.start + p] += self._diagonals[positions.start][j, outer]
+                for j in range(mine.start, mine.stop):
+                    for p in np.flatnonzero(inputs == self.units[j]):
+                        sums[j - mine.start, :, :, positions.start + p] += self._diagonals[positions.start][j, outer]
 
     def _sources(self) -> Iterator[tuple[str, Indices, slice]]:
         """The values that feed the second layer: which of their elements are wanted, and where these lie among p."""
@@ -213,6 +235,22 @@ class Tile:
             if first < last:
                 yield source, self.second_inputs[first:last] - start, slice(int(first), int(last))
             start += width
+
+    @property
+    def units(self) -> Indices:
+        """The first layer's units whose sums have been begun."""
+        return self.first_units[self._begun]
+
+    @cached_property
+    def _n_pairs(self) -> Indices:
+        """Second units that each first one has a sum with, of its own."""
+        n_units, n_second, *_ = self._shape()
+        return n_second - np.arange(n_units) if self._packed else np.full(n_units, n_second)
+
+    @property
+    def n_sums(self) -> Indices:
+        """Elements of the sums of responses that belong to each of the first layer's units."""
+        return self._n_pairs * self._responses.n_pairs
 
     @property
     def n_factors(self) -> int:
@@ -228,6 +266,16 @@ def _common(a: slice, b: slice) -> tuple[slice, slice]:
     start = max(a.start, b.start)
     stop = max(start, min(a.stop, b.stop))
     return slice(start - a.start, stop - a.start), slice(start - b.start, stop - b.start)
+
+
+def _from(span: slice, part: slice) -> slice:
+    """A range, counted from the start of another one."""
+    return slice(part.start - span.start, part.stop - span.start)
+
+
+def _steps(span: slice, length: int) -> Iterator[slice]:
+    for start in range(span.start, span.stop, length):
+        yield slice(start, min(start + length, span.stop))
 
 
 def _begins_with(longer: Indices, shorter: Indices) -> bool:

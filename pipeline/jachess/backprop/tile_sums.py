@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +12,38 @@ from jachess.backprop.tile import Tile
 
 COLLECTED = 1 << 22
 """Elements of the responses and tangents that are collected for one matrix product."""
+SUMS = 1 << 25
+"""Elements of the sums of responses that are held at once, unless one unit has more: of fewer, matrix products would be
+small, and what all points cost before any unit is perturbed would no longer be a few per cent."""
+
+
+def groups_of_units(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
+    """Begin the sums of some units after those of others, so that no more than `SUMS` are held at once.
+
+    Yields
+    ------
+    list of Tile
+        Those that have sums to be made and brought to their places before the next are asked for.
+    """
+    for group in _cut(tiles):
+        yield [tile for tile in tiles if tile.begin(group[id(tile.first)])]
+
+
+def _cut(tiles: Sequence[Tile]) -> Iterator[defaultdict[int, list[int]]]:
+    """The units of each group, by the layer they are in."""
+    costs: dict[int, Counter[int]] = defaultdict(Counter)
+    for tile in tiles:
+        costs[id(tile.first)].update(dict(zip(tile.first_units.tolist(), tile.n_sums.tolist(), strict=True)))
+    group, held = defaultdict[int, list[int]](list), 0
+    for layer, of_units in costs.items():
+        for unit, n_sums in sorted(of_units.items()):
+            if group and held + n_sums > SUMS:
+                yield group
+                group, held = defaultdict(list), 0
+            group[layer].append(unit)
+            held += n_sums
+    if group:
+        yield group
 
 
 def accumulate(tiles: Sequence[Tile], all_points: Iterable[Perturbations]) -> None:
@@ -22,7 +55,7 @@ def accumulate(tiles: Sequence[Tile], all_points: Iterable[Perturbations]) -> No
 
 def _add(points: Perturbations, tiles: Sequence[Tile], *, first: bool) -> None:
     """Perturb the units of the layer that these tiles share, and add what comes of it to the tiles."""
-    wanted = np.unique(np.concatenate([tile.first_units for tile in tiles]))
+    wanted = np.unique(np.concatenate([tile.units for tile in tiles]))
     targets = {tile.second.pre_activation for tile in tiles}
     together = max(1, COLLECTED // (points.state.n_points * sum(tile.n_factors for tile in tiles)))
     group = max(1, PERTURBED // points.state.n_elements)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-NUMERICS = "7"
+NUMERICS = "8"
 """Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
 another step of a central difference or another seed. A store that one version began is not finished by another."""
 
@@ -41,6 +41,8 @@ class Plan:
         Elements of what one operation makes on the way for one point, such as what windows see.
     n_entering : int
         Weights; where layers share some, counted as often as they enter one, and for both sides of the diagonal.
+    unit_inputs : int
+        Weights that enter one unit, at most; 0 if not all enter units without positions, and in earlier versions.
     jacobian_width : int
         Elements of the largest working array for the Jacobian of one point.
     weights : tuple of (name, shape, offset)
@@ -82,6 +84,7 @@ class Plan:
     n_before: int = 0
     working_width: int = 0
     n_entering: int = 0
+    unit_inputs: int = 0
     jacobian_width: int = 0
 
     def as_dict(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from jachess.errors import PlanError
 from jachess.network.graph import Network
 from jachess.network.head import Head
 from jachess.network.layers import find_layers
+from jachess.network.positions import all_layers
 
 WORKER_BASE = 128 * 2**20
 """Bytes of a worker process that has imported everything and does nothing (measured: 104 MiB)."""
@@ -88,6 +89,7 @@ def make_plan(
         value_width=one_point.n_elements - one_point.n_working,
         working_width=one_point.n_working,
         n_entering=_n_entering(network),
+        unit_inputs=_unit_inputs(network),
         jacobian_width=JacobianKernel(network, method=job.method).width if "jacobian" in job.quantities else 0,
         weights=tuple((weight.name, weight.shape, weight.offset) for weight in network.weights),
         input_shape=network.input_shape,
@@ -119,6 +121,11 @@ def _n_entering(network: Network) -> int:
     layers, _ = find_layers(network)
     shared = sum(layer.indices.size for layer in layers) * 2 * overlap(layers)
     return max(network.n_weights, shared)
+
+
+def _unit_inputs(network: Network) -> int:
+    layers, positioned, others = all_layers(network)
+    return 0 if positioned or others else max((len(layer.indices) for layer in layers), default=0)
 
 
 def task_memory(plan: Plan) -> int:

@@ -16,7 +16,7 @@ from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import ArraySpec
 from jachess.batch.quantities.gradient import LABELS
 from jachess.batch.quantities.record import Context, Quantity, Read, Row, Write
-from jachess.batch.quantities.rows_of_chunks import chunk_rows
+from jachess.batch.quantities.rows_of_chunks import both_sides, chunk_rows
 from jachess.batch.quantities.strips import Form, strip_memory
 from jachess.batch.quantities.symmetry import symmetry
 from jachess.network.graph import Array
@@ -49,7 +49,8 @@ def _memory(plan: Plan) -> int:
     widest = min(
         max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip, plan.n_weights
     )
-    return strip_memory(plan, widest, min(2 * widest, max(plan.n_entering, plan.n_weights)), plan.strip)
+    n_entering = min(2 * widest, max(plan.n_entering, plan.n_weights))
+    return strip_memory(plan, widest, n_entering, plan.strip) + plan.itemsize * plan.strip * widest
 
 
 def _operations(plan: Plan) -> float:
@@ -97,14 +98,11 @@ class _Blocks(Form):
         strip = np.zeros((rows.stop - rows.start, columns.stop - columns.start), plan.dtype)
         residual = np.zeros(len(strip))
         for part, tensor in _parts(plan, rows):
-            found = hessian_strip(head, context.all_chunks(), part, tensor.stop).astype(plan.dtype, copy=False)
             inside, across = _from(rows.start, part), _from(rows.start, slice(part.start, tensor.stop))
+            found = hessian_strip(head, context.all_chunks(), part, tensor.stop, plan.dtype)
             strip[inside, across] = found
             residual[inside] = self._check(context, found, part, slice(part.start, tensor.stop), (block, 0))
-        yield self.name, (rows, columns), strip
-        if plan.triangle == "both" and rows.stop < columns.stop:
-            below = np.ascontiguousarray(strip[:, len(strip) :].T)
-            yield self.name, (slice(rows.stop, columns.stop), rows), below
+        yield from both_sides(plan, self.name, rows, strip)
         yield f"{self.name}_residual", (rows,), residual
 
     def _check(self, context: Context, found: Array, part: slice, columns: slice, seed: tuple[int, ...]) -> Array:

@@ -50,8 +50,7 @@ class _Diagonal(Form):
     def _square(self, context: Context, block: int) -> Array:
         """The square that a strip has on the diagonal, in the type that is stored."""
         rows = self.strips(context.plan)[block]
-        found = hessian_strip(self.head(context), context.all_chunks(), rows, rows.stop)
-        return found.astype(context.plan.dtype, copy=False)
+        return hessian_strip(self.head(context), context.all_chunks(), rows, rows.stop, context.plan.dtype)
 
     def _check(self, context: Context, square: Array, block: int, time: int) -> Array:
         rows, seed = self.strips(context.plan)[block], (self.seed, block, time)

@@ -83,7 +83,7 @@ class _Whole(Form):
         """The strip, on both sides of the diagonal if that is asked for, and what its check finds."""
         plan, rows, head = context.plan, self.strips(context.plan)[block], self.head(context)
         columns = slice(rows.start, plan.n_weights)
-        strip = hessian_strip(head, context.all_chunks(), rows).astype(plan.dtype, copy=False)
+        strip = hessian_strip(head, context.all_chunks(), rows, dtype=plan.dtype)
         with timed("checks"):
             check = check_hessian_rows(head, context.all_chunks(), strip, rows, columns, (self.seed, block))
         yield from both_sides(plan, self.name, rows, strip)

@@ -104,14 +104,14 @@ class HessianSums:
         rows, chunks = self.form.strips(plan)[strip], context.chunks(self._span(plan, number))
         ranges = slice(number, number + 1)
         columns = slice(rows.start, plan.n_weights)
-        part = hessian_strip(head, chunks, rows).astype(np.float64, copy=False)
+        part = hessian_strip(head, chunks, rows)
         random = np.random.default_rng((self.form.seed, strip))  # the same elements of all ranges
         sampled = random.integers(len(part), size=SAMPLES), int(random.integers(columns.start, columns.stop))
         with timed("checks"):
             check = check_hessian_rows(head, chunks, part, rows, columns, (self.form.seed, strip, 2, number), sampled)
         where = (ranges, slice(strip, strip + 1), slice(0, SAMPLES), slice(0, len(FIELDS)))
-        for own, right in right_of_diagonal(plan, rows, part):
-            yield self.parts, (ranges, own, slice(own.start, plan.n_weights)), right[None]
+        for own, beyond, right in right_of_diagonal(plan, rows, part):
+            yield self.parts, (ranges, own, beyond), right[None]
         yield f"{self.parts}_sample", where, check.samples[None, None]
         yield f"{self.parts}_residual", (ranges, rows), check.residual[None]
 

@@ -13,6 +13,8 @@ from jachess.network.graph import Array
 
 TALLEST = 4
 """Rows of chunks in a strip, at most: more would save little, and need memory for the tangents of more units."""
+WRITTEN = 16
+"""Chunks that are written at once: each is copied on the way."""
 
 
 def cut(span: slice, edge: int) -> tuple[slice, ...]:
@@ -40,19 +42,22 @@ def tall_strips(n_weights: int, edge: int) -> tuple[slice, ...]:
     return tuple(found)
 
 
-def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, Array]]:
-    """The rows of chunks of a strip, each from its own diagonal chunk to the right."""
+def right_of_diagonal(plan: Plan, rows: slice, strip: Array) -> Iterator[tuple[slice, slice, Array]]:
+    """A strip as (rows, columns, array), each row of chunks from the diagonal to the right, some chunks at a time."""
+    end = rows.start + strip.shape[1]
     for own in cut(rows, plan.strip):
-        first = own.start - rows.start
-        yield own, strip[first : own.stop - rows.start, first:]
+        inside = slice(own.start - rows.start, own.stop - rows.start)
+        for columns in cut(slice(own.start, end), WRITTEN * plan.strip):
+            yield own, columns, strip[inside, columns.start - rows.start : columns.stop - rows.start]
 
 
 def both_sides(plan: Plan, name: str, rows: slice, strip: Array) -> Iterator[Write]:
     """A strip as it is, and transposed below the diagonal if that is asked for."""
-    for own, right in right_of_diagonal(plan, rows, strip):
-        yield name, (own, slice(own.start, plan.n_weights)), right
-        if plan.triangle == "both" and own.stop < plan.n_weights:
-            yield name, (slice(own.stop, plan.n_weights), own), np.ascontiguousarray(right[:, len(right) :].T)
+    for own, columns, part in right_of_diagonal(plan, rows, strip):
+        yield name, (own, columns), part
+        below = slice(max(columns.start, own.stop), columns.stop)
+        if plan.triangle == "both" and below.start < below.stop:
+            yield name, (below, own), part[:, below.start - columns.start :].T
 
 
 def row_pieces(plan: Plan, read: Read, name: str, rows: slice) -> Iterator[tuple[slice, Array]]:

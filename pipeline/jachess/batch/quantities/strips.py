@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from jachess.backprop.perturbations import PERTURBED
-from jachess.backprop.tile_sums import COLLECTED
+from jachess.backprop.tile_sums import COLLECTED, SUMS
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import CHUNK, ArraySpec, Region
 from jachess.batch.quantities.gradient import LABELS
@@ -28,7 +28,7 @@ from jachess.batch.quantities.record import (
     read_back_array,
     weight_name,
 )
-from jachess.batch.quantities.rows_of_chunks import chunk_rows
+from jachess.batch.quantities.rows_of_chunks import WRITTEN, chunk_rows
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
@@ -143,12 +143,15 @@ def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
     The first one is so wide, with so many weights entering; others have as many elements, and at most ``tallest`` rows.
     """
     strip, values = plan.strip * width, plan.value_width
+    once = plan.unit_inputs > 0 and plan.n_entering == plan.n_weights  # so elements are written as they are stored
     passed = plan.points_at_once * (values + plan.working_width)
     rows = min(values, tallest, max(1, PERTURBED // passed))  # no more units than values
     factors = plan.points_at_once * 2 * values
     collected = factors * min(values, tallest, max(1, COLLECTED // factors))
+    sums = min(plan.strip, max(-(-SUMS // n_entering), plan.unit_inputs or plan.strip)) * n_entering
     # the strip, the sums of responses and of tangents that go there, what is collected for one product, twice while it
-    # is joined, and gradients at all offsets, for each step and direction; later the strip and its transpose, and
-    # Zarr's copies of the chunks that it writes at once; tangents of all values for some rows
-    arrays = strip + 2 * plan.strip * n_entering + 2 * collected + 60 * plan.n_weights
-    return 8 * arrays + min(20 * CHUNK, 8 * 2 * strip) + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
+    # is joined, and gradients at all offsets, for each step and direction; tangents of all values for some rows
+    arrays = strip * (not once) + 2 * sums + 2 * collected + 60 * plan.n_weights
+    # the strip as it is stored, and copies of the chunks that are written at once, ours and Zarr's
+    stored = plan.itemsize * strip + min((WRITTEN + 20) * CHUNK, 16 * strip)
+    return 8 * arrays + stored + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
