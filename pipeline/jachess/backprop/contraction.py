@@ -44,8 +44,7 @@ class Contraction:
     def begin(self, n_factors: int) -> None:
         """Give up what has been summed; the next sums are those of so many factors, in the same memory."""
         self._n_factors, self.added = n_factors, False
-        if not n_factors:
-            self._room = self._room[:0].copy()
+        self._room.resize(min(self._room.size, n_factors * self.n_pairs), refcheck=False)  # what is too much goes back
 
     @property
     def n_pairs(self) -> int:
