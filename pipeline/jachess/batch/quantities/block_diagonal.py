@@ -50,7 +50,7 @@ def _memory(plan: Plan) -> int:
         max((tensor.stop - tensor.start for tensor in _tensors(plan)), default=0) + 2 * plan.strip, plan.n_weights
     )
     n_entering = min(2 * widest, max(plan.n_entering, plan.n_weights))
-    return strip_memory(plan, widest, n_entering, plan.strip) + plan.itemsize * plan.strip * widest
+    return strip_memory(plan, widest, n_entering, plan.strip, plan.itemsize) + plan.itemsize * plan.strip * widest
 
 
 def _operations(plan: Plan) -> float:

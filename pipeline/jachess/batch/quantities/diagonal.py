@@ -23,7 +23,9 @@ from jachess.network.graph import Array
 
 
 def _memory(plan: Plan) -> int:
-    return strip_memory(plan, plan.strip, min(2 * plan.strip, max(plan.n_entering, plan.n_weights)), plan.strip)
+    return strip_memory(
+        plan, plan.strip, min(2 * plan.strip, max(plan.n_entering, plan.n_weights)), plan.strip, plan.itemsize
+    )
 
 
 def _operations(plan: Plan) -> float:

@@ -32,8 +32,16 @@ def _strips(plan: Plan) -> Sequence[slice]:
 
 
 def _memory(plan: Plan) -> int:
+    return _strip_memory(plan, plan.itemsize)
+
+
+def _memory_of_parts(plan: Plan) -> int:
+    return _strip_memory(plan, 8)
+
+
+def _strip_memory(plan: Plan, itemsize: int) -> int:
     tallest = max(rows.stop - rows.start for rows in _strips(plan))
-    return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights), tallest)
+    return strip_memory(plan, plan.n_weights, max(plan.n_entering, plan.n_weights), tallest, itemsize)
 
 
 def _operations(plan: Plan) -> float:
@@ -118,7 +126,7 @@ class _Whole(Form):
             _memory,
             _operations,
             further=(symmetry(self, lambda plan, block: slice(0, plan.n_weights)),),
-            sums=HessianSums(self, differences).record(_memory, _operations),
+            sums=HessianSums(self, differences).record(_memory_of_parts, _operations),
         )
 
 

@@ -137,8 +137,8 @@ def row_label(plan: Plan, row: tuple[int, ...]) -> str:
     return f"weight {weight_name(plan, row[0])}"
 
 
-def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
-    """Bytes of a strip while it is computed, checked and written.
+def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int, itemsize: int) -> int:
+    """Bytes of a strip while it is computed, checked and written in elements of so many bytes.
 
     The first one is so wide, with so many weights entering; others have as many elements, and at most ``tallest`` rows.
     """
@@ -153,5 +153,5 @@ def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int) -> int:
     # is joined, and gradients at all offsets, for each step and direction; tangents of all values for some rows
     arrays = strip * (not once) + 2 * sums + 2 * collected + 60 * plan.n_weights
     # the strip as it is stored, and copies of the chunks that are written at once, ours and Zarr's
-    stored = plan.itemsize * strip + min((WRITTEN + 20) * CHUNK, 16 * strip)
+    stored = itemsize * (strip + min((WRITTEN + 20) * CHUNK // plan.itemsize, 2 * strip))
     return 8 * arrays + stored + pass_memory(plan, plan.points_at_once, DIFFERENCE + rows, rows)
