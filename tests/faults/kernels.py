@@ -194,7 +194,8 @@ KERNELS = (
     Fault("sum over points", "only the last chunk counts", around(f"{CONTRACTION}.add", lambda f: lambda *given, first:
           f(*given, first=True)), HESSIAN),
     Fault("sum over points", "the first chunk counts twice", around(f"{CONTRACTION}.add", first_chunk_twice), HESSIAN),
-    Fault("packed pairs", "of units, off by one", around(f"{TILE}.pair_places", packed_pairs_off_by_one), HESSIAN),
+    Fault("packed pairs", "of units, off by one", around("jachess.backprop.pair_sums.pair_places",
+          packed_pairs_off_by_one), HESSIAN),
     Fault("packed pairs", "of inputs, off by one", around("jachess.backprop.contraction.pair_places",
           packed_pairs_off_by_one), HESSIAN),
     Fault("mixed-up inputs", "of two layers", around(f"{TILE}.Tile.contract", factors_exchanged), HESSIAN),
