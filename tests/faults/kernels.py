@@ -17,7 +17,6 @@ from jachess.network.graph import Array, Network
 from tests.faults.fault import HESSIAN, JACOBIAN, Fault, Plant, around, instead, returned, several
 
 KERNEL = "jachess.backprop.hessian"
-TILE = "jachess.backprop.tile"
 CONTRACTION = "jachess.backprop.contraction.Contraction"
 JACOBIAN_KERNEL = "jachess.backprop.jacobian.JacobianKernel"
 
@@ -198,7 +197,8 @@ KERNELS = (
           packed_pairs_off_by_one), HESSIAN),
     Fault("packed pairs", "of inputs, off by one", around("jachess.backprop.contraction.pair_places",
           packed_pairs_off_by_one), HESSIAN),
-    Fault("mixed-up inputs", "of two layers", around(f"{TILE}.Tile.contract", factors_exchanged), HESSIAN),
+    Fault("mixed-up inputs", "of two layers", around("jachess.backprop.tile.Tile.contract", factors_exchanged),
+          HESSIAN),
     Fault("missing term", "a weight in several layers", instead(f"{KERNEL}.overlap", lambda layers: False), HESSIAN),
     Fault("missing term", "columns of weights in no layer", around(f"{KERNEL}.insert_products", rows_only), HESSIAN),
     Fault("corner", "not mirrored", around("jachess.batch.quantities.hessian.hessian_strip", returned(upper_corner)),
