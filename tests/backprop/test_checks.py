@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import jachess
-from jachess.backprop import gradient_difference
-from jachess.backprop.differences import DISTURBANCE, OFFSETS, STEP, Difference
+from jachess.backprop import gradient_sums
+from jachess.backprop.differences import DISTURBANCE, NEAR, OFFSETS, STEP, Difference, random_direction
 from jachess.backprop.gradient import gradient_at
 from jachess.backprop.gradient_difference import difference_of_gradient, weight_sizes
+from jachess.backprop.gradient_look import Look
 from jachess.backprop.hessian_check import check_gradient, check_hessian_rows
 from jachess.backprop.input_hessian import check_input_hessians
 from jachess.backprop.jacobian_check import check_jacobian
 from jachess.backprop.propagation import Chunks, forward, forward_again
 from jachess.backprop.weight_jacobian import check_weight_jacobian
+from jachess.network.evaluation import Disturb
 from jachess.network.graph import Array
 from jachess.network.head import Head, error_head
 from jachess.network.paths import descendants
@@ -60,7 +63,7 @@ def test_a_look_at_some_rows_finds_there_what_one_at_all_rows_finds(
     case: Case, outer_product: bool, step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the last bit, with disturbances that are the same however many came before, and with many kinks or few."""
-    monkeypatch.setattr(gradient_difference, "disturbance", lambda random: alternating)
+    monkeypatch.setattr(gradient_sums, "disturbance", lambda random: alternating)
     head, chunks = head_and_chunks(case)
     head, network, random = replace(head, outer_product=outer_product), head.network, np.random.default_rng(0)
     some, n_excluded = slice(network.n_weights // 2, network.n_weights // 2 + 3), 0
@@ -123,6 +126,80 @@ def test_differences_are_those_of_whole_passes(case: Case) -> None:
         wanted = Difference.of([gradient_at(head, state, targets) for state in passes], STEP)
         np.testing.assert_array_equal(found.gradient.value, wanted.value)
         np.testing.assert_array_equal(found.gradient.spread, wanted.spread)
+
+
+@cases
+@pytest.mark.parametrize("step", [STEP, 3.0])
+def test_a_difference_takes_the_rounding_of_another_one_for_its_own(
+    case: Case, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only points that take smaller steps for their kinks are disturbed."""
+    n_disturbed = 0
+
+    def counted(random: np.random.Generator) -> Disturb:
+        nonlocal n_disturbed
+        n_disturbed += 1
+        return alternating
+
+    monkeypatch.setattr(gradient_sums, "disturbance", counted)
+    head, chunks = head_and_chunks(case)
+    random, size = np.random.default_rng(0), weight_sizes(head.network)
+    first = difference_of_gradient(head, chunks, random_direction(size, random), random)
+    direction = random_direction(size, random)
+    own = difference_of_gradient(head, chunks, direction, random, step / 2)
+    n_disturbed = 0
+    found = difference_of_gradient(head, chunks, direction, random, step / 2, known=first)
+    if step == STEP:
+        assert not n_disturbed
+    elif case.name.startswith("rectified"):
+        assert n_disturbed
+    for name in ("gradient", "error"):
+        part, alone, other = (getattr(difference, name) for difference in (found, own, first))
+        assert np.isnan(part.spread).all()
+        assert (part.floor >= other.floor_at(step / 2)).all()
+        if step == STEP:
+            np.testing.assert_array_equal(part.value, alone.value)
+            np.testing.assert_allclose(part.floor, alone.floor, rtol=0.1, atol=0.01 * alone.floor.max())
+
+
+@cases
+def test_a_sparing_look_in_full_is_what_it_would_have_been(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a rule it allows more then, so that what passes without T and R of the second direction passes with them."""
+    monkeypatch.setattr(gradient_sums, "disturbance", lambda random: alternating)
+    head, chunks = head_and_chunks(case)
+    size, rows = weight_sizes(head.network), slice(0, head.network.n_weights)
+    full, sparing = (
+        Look.at_random(head, chunks, size, np.random.default_rng(1), STEP, rows, spare) for spare in (False, True)
+    )
+    completed = sparing.in_full(head, chunks, np.random.default_rng(2), rows)
+    for allowed, at_once, before in zip(completed.allowed, full.allowed, sparing.allowed, strict=True):
+        np.testing.assert_array_equal(allowed, at_once)
+        assert np.median(allowed / before) > 0.99
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_check_evaluates_no_more_gradients_than_it_needs(wrong: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = next(case for case in CASES if not case.name.startswith("rectified"))
+    head, chunks = head_and_chunks(case)
+    hessian = jachess.hessian(case.network, case.points[0], case.targets, error=case.error)
+    if wrong:
+        hessian[1] *= 1 + 1e-3
+    n_gradients = 0
+
+    def counted(*arguments: Any) -> Array:
+        nonlocal n_gradients
+        n_gradients += 1
+        return gradient_at(*arguments)
+
+    monkeypatch.setattr(gradient_sums, "gradient_at", counted)
+    whole = slice(0, head.network.n_weights)
+    residual = check_hessian_rows(head, chunks, hessian, whole, whole, (3,)).residual
+    in_full, sparing = len(OFFSETS) + 1, len(NEAR)
+    if wrong:  # refused by two looks in full
+        assert residual[1] > 1
+        assert n_gradients >= 2 * (2 * in_full + sparing) + sparing
+    else:
+        assert n_gradients == in_full + sparing + sparing
 
 
 @cases

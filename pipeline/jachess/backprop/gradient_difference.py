@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from jachess.backprop.differences import (
+    NEAR,
     OFFSETS,
     SMALLER,
     STEP,
     Difference,
-    disturbance,
     products_beyond,
     residuals,
     sizes,
     tolerances,
 )
-from jachess.backprop.gradient import gradient, gradient_at
-from jachess.backprop.kinks import same_sides
-from jachess.backprop.propagation import Chunks, Points, State, forward, forward_again
+from jachess.backprop.gradient import gradient
+from jachess.backprop.gradient_sums import GradientSums
+from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import perturbed_gradients
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head
@@ -62,6 +62,14 @@ class GradientDifference:
         """Whether few enough points were left out for a verdict."""
         return self.n_excluded <= EXCLUDED_SHARE * self.n_points
 
+    def with_rounding_of(self, other: GradientDifference) -> GradientDifference:
+        """With R that is not less than that of another one."""
+        return replace(
+            self,
+            gradient=self.gradient.with_rounding_of(other.gradient),
+            error=self.error.with_rounding_of(other.error),
+        )
+
 
 def difference_of_gradient(
     head: Head,
@@ -70,6 +78,7 @@ def difference_of_gradient(
     random: np.random.Generator,
     step: float = STEP,
     rows: slice = slice(None),
+    known: GradientDifference | None = None,
 ) -> GradientDifference:
     """Difference ∂E/∂w along a direction (W,) of the weights, summed over all points.
 
@@ -80,12 +89,19 @@ def difference_of_gradient(
     rows : slice, optional
         The rows of ∂E/∂w that are asked, all by default. What the result has are those of the tensors that they lie
         in, and of those that move: E's own difference needs these.
+    known : GradientDifference, optional
+        One along another direction, whose errors are to do for this one: it has `NEAR` evaluations alone. Only points
+        that need smaller steps are disturbed again.
     """
     network = head.network
     asked = direction != 0
     asked[rows] = True
     wanted = [weight.name for weight in network.weights if asked[weight.slice].any()]
-    sums = [_Sums(head, direction, wanted, step * factor) for factor in SMALLER]
+    offsets = OFFSETS if known is None else NEAR
+    sums = [
+        GradientSums(head, direction, wanted, step * factor, offsets, disturbed=known is None or factor < 1)
+        for factor in SMALLER
+    ]
     excluded, slope, n_excluded, n_points = np.zeros(network.n_weights), 0.0, 0, 0
     for points, targets in chunks():
         prepared = head.targets(targets)
@@ -106,69 +122,8 @@ def difference_of_gradient(
         _total([level.of_error() for level in sums]),
     )
     middle = np.asarray(sum(level.middle() for level in sums))
-    return GradientDifference(of_gradient, of_error, middle, excluded, slope, n_excluded, n_points)
-
-
-class _Sums:
-    """Gradients and errors at all offsets, and disturbed at 0, summed over the points that have no kink in between.
-
-    Errors are counted from those at the first offset, point by point: what is subtracted in the end anyway would only
-    add the rounding of a large sum. What is left is that of each E_n.
-
-    Parameters
-    ----------
-    direction : array (W,)
-    asked : sequence of str
-        The weight tensors whose gradients are summed.
-    """
-
-    def __init__(self, head: Head, direction: Array, asked: Sequence[str], step: float) -> None:
-        self.gradients = np.zeros((len(OFFSETS) + 1, head.network.n_weights))
-        self.errors = np.zeros((len(OFFSETS) + 1, 1))
-        self.squares = 0.0
-        self.step = step
-        self._head, self._move, self._asked = head, step * direction, asked
-
-    def add(self, points: Points, targets: Array, random: np.random.Generator) -> Array:
-        """Add what the points without kinks contribute; which ones (n,)."""
-        head, network = self._head, self._head.network
-        states = self._states(points)
-        smooth = same_sides(network, states)
-        if not smooth.any():
-            return smooth
-        if not smooth.all():
-            points, targets = tuple(array[smooth] for array in points), targets[smooth]
-            states = self._states(points)
-        middle = forward_again(network, states[0], network.w) if head.outer_product else None
-        disturb = disturbance(random)
-        disturbed = forward(network, points, disturb=disturb)
-        states.append(disturbed)
-        aims = [targets] * len(OFFSETS) + [disturb(targets)]  # δ is a difference from them, and as uncertain as they
-        start: Array | None = None
-        for number, aim in enumerate(aims):
-            state = states.pop(0)  # each has its derivatives once it is asked for them: not all at the same time
-            through = state if state is disturbed else middle
-            self.gradients[number] += gradient_at(head, state, aim, through, self._asked)
-            errors = head.error.value(state.outputs(network), aim)
-            start = errors if start is None else start
-            self.errors[number] += (errors - start).sum()
-        self.squares += float((errors**2).sum())
-        return smooth
-
-    def _states(self, points: Points) -> list[State]:
-        """The network at all offsets. What depends on no weight that moves is in all of them, and made once."""
-        first, *others = (self._head.network.w + k * self._move for k in OFFSETS)
-        state = forward(self._head.network, points, first)
-        return [state, *(forward_again(self._head.network, state, w) for w in others)]
-
-    def of_gradient(self) -> Difference:
-        return Difference.of(self.gradients[:-1], self.step, self.gradients[-1])
-
-    def of_error(self) -> Difference:
-        return Difference.of(self.errors[:-1], self.step, self.errors[-1], self.squares**0.5)
-
-    def middle(self) -> Array:
-        return np.asarray((self.gradients[1] + self.gradients[2]) / 2)
+    found = GradientDifference(of_gradient, of_error, middle, excluded, slope, n_excluded, n_points)
+    return found if known is None else found.with_rounding_of(known)
 
 
 def _total(parts: Sequence[Difference]) -> Difference:

@@ -41,15 +41,17 @@ def random_differences(
     step: float,
     leading: Callable[[GradientDifference], Difference],
     rows: slice = slice(None),
+    sparing: bool = False,
 ) -> tuple[list[Array], list[GradientDifference]]:
     """Directions ±m_i s_i of these sizes s (W,), and differences whose ``leading`` part says the step of the next.
 
-    They have all ``rows`` that are asked.
+    They have all ``rows`` that are asked. If the look is ``sparing``, the first one's errors do for the others.
     """
     directions, differences = list[Array](), list[GradientDifference]()
     for _ in range(DIRECTIONS):
         directions.append(random_direction(size, random))
-        differences.append(difference_of_gradient(head, chunks, directions[-1], random, step, rows))
+        known = differences[0] if sparing and differences else None
+        differences.append(difference_of_gradient(head, chunks, directions[-1], random, step, rows, known))
         step = float(leading(differences[-1]).better_step()[0])
     return directions, differences
 
@@ -83,9 +85,11 @@ class Look:
         random: np.random.Generator,
         step: float,
         rows: slice = slice(None),
+        sparing: bool = False,
     ) -> Look:
         """Along directions ±m_i s_i of these sizes s (W,), at ``rows`` of H, all by default."""
-        return cls.of(head, *random_differences(head, chunks, size, random, step, lambda found: found.gradient, rows))
+        found = random_differences(head, chunks, size, random, step, lambda found: found.gradient, rows, sparing)
+        return cls.of(head, *found)
 
     @classmethod
     def of(cls, head: Head, directions: Sequence[Array], differences: Sequence[GradientDifference]) -> Look:
@@ -93,6 +97,20 @@ class Look:
         allowed = _tolerances(head, [difference.gradient for difference in differences])
         slopes = slope_residuals([difference.middle for difference in differences], directions, differences)
         return cls(directions, differences, allowed, slopes)
+
+    def in_full(self, head: Head, chunks: Chunks, random: np.random.Generator, rows: slice) -> Look:
+        """What a sparing look would have been had it not been so."""
+        first, *others = self.differences
+        again = (
+            difference_of_gradient(head, chunks, direction, random, float(other.gradient.step), rows)
+            for direction, other in zip(self.directions[1:], others, strict=True)
+        )
+        return Look.of(head, self.directions, [first, *again])
+
+    def beside(self, head: Head, direction: Array, difference: GradientDifference) -> Look:
+        """At one more direction, with what these ones know of the errors of its difference."""
+        every = Look.of(head, [*self.directions, direction], [*self.differences, difference])
+        return Look([direction], [difference], every.allowed[-1:], every.slopes[-1:])
 
     @property
     def next_step(self) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.backprop.differences import STEP, products, second_look
+from jachess.backprop.differences import CLEAR, STEP, products, second_look
 from jachess.backprop.gradient_difference import difference_of_gradient, slope_residuals, weight_sizes
 from jachess.backprop.gradient_look import DIRECTIONS, Look, random_differences
 from jachess.backprop.propagation import Chunks
@@ -69,17 +69,20 @@ def check_hessian_rows(
     random, size = np.random.default_rng(seed), np.zeros(head.network.n_weights)
     size[columns] = weight_sizes(head.network)[columns]
 
-    def check(look: Look) -> Array:
-        return look.residuals(rows, [products(block, direction[None, columns]) for direction in look.directions])
+    def check(step: float) -> tuple[Look, Array]:
+        look = Look.at_random(head, chunks, size, random, step, rows, sparing=True)
+        found = [products(block, direction[None, columns]) for direction in look.directions]
+        if not (look.residuals(rows, found) <= CLEAR).all():
+            look = look.in_full(head, chunks, random, rows)
+        return look, look.residuals(rows, found)
 
-    look = Look.at_random(head, chunks, size, random, STEP, rows)
-    worst = check(look)
+    look, worst = check(STEP)
     if (worst > 1).any():
-        look = Look.at_random(head, chunks, size, random, look.next_step, rows)
-        worst = second_look(worst, check(look))
+        look, again = check(look.next_step)
+        worst = second_look(worst, again)
     worst[~np.isfinite(block).all(axis=1)] = np.inf
     i, j = _largest_and_others(block, columns, random) if sampled is None else sampled
-    return HessianCheck(worst, _samples(head, chunks, block, rows, columns, size, random, look.next_step, i, j))
+    return HessianCheck(worst, _samples(head, chunks, block, rows, columns, size, random, look, i, j))
 
 
 def _largest_and_others(block: Array, columns: slice, random: np.random.Generator) -> tuple[Array, int]:
@@ -97,16 +100,19 @@ def _samples(
     columns: slice,
     size: Array,
     random: np.random.Generator,
-    step: float,
+    look: Look,
     i: Array,
     j: int,
 ) -> Array:
     """A few elements of one column."""
     direction = np.zeros(head.network.n_weights)
     direction[j] = size[j]
-    difference = difference_of_gradient(head, chunks, direction, random, step, rows)
-    look = Look.of(head, [direction], [difference])
     column = block[:, j - columns.start, None]
-    residual = look.residuals(rows, [products(column, direction[None, j : j + 1])])
+    found = products(column, direction[None, j : j + 1])
+    for known in (look.differences[-1], None):
+        difference = difference_of_gradient(head, chunks, direction, random, look.next_step, rows, known)
+        residual = look.beside(head, direction, difference).residuals(rows, [found])[i]
+        if (residual <= CLEAR).all():
+            break
     numerical = (difference.gradient.value + difference.excluded)[rows][i] / size[j]
-    return np.stack([i + rows.start, np.full(SAMPLES, j), column[i, 0], numerical, residual[i]], axis=1)
+    return np.stack([i + rows.start, np.full(SAMPLES, j), column[i, 0], numerical, residual], axis=1)
