@@ -23,6 +23,9 @@ def make_tiles(
 ) -> list[Tile]:
     """The tiles that make up the block H[rows, columns], as far as both weights enter layers.
 
+    Where a border cuts a unit, or a layer whose biases lie behind all of its weights, units are in the block with some
+    of their inputs: each tile has units with the same ones.
+
     Of a strip, whose columns begin with its rows, those that are wholly below the diagonal may be left out (``upper``).
     """
     down, across = parts_of(layers, n_weights, rows), parts_of(layers, n_weights, columns)
@@ -32,17 +35,17 @@ def make_tiles(
             made = [
                 (part, second, Tile(part, second, dtype))
                 for part in first.alike()
-                for second in (_split(across[behind], part) if behind == number else [across[behind]])
-                if second
+                for second in (_split(across[behind], part) if behind == number else across[behind].alike())
             ]
             for part, second, tile in made:
                 tile.add_place(part, second, transposed=False)
             tiles += [tile for *_, tile in made]
-            if behind > number and down[behind]:
+            if behind > number:
                 tiles += [
-                    _transposed(part, down[behind], made, dtype)
+                    _transposed(part, second, made, dtype)
                     for part in across[number].alike()
-                    if not (upper and part.before(down[behind]))
+                    for second in down[behind].alike()
+                    if not (upper and part.before(second))
                 ]
     return list({id(tile): tile for tile in tiles}.values())
 
@@ -50,7 +53,8 @@ def make_tiles(
 def _split(columns: Part, rows: Part) -> list[Part]:
     """Columns of the same layer before the rows' first unit, and from there on: those begin with the rows."""
     start = int(rows.units[0])
-    return [columns.of(slice(0, start)), columns.of(slice(start, None))]
+    behind = columns.of(slice(start, None))
+    return [*columns.of(slice(0, start)).alike(), *([behind] if behind else [])]
 
 
 def _transposed(first: Part, second: Part, made: list[tuple[Part, Part, Tile]], dtype: np.dtype[Any]) -> Tile:
