@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -31,6 +32,8 @@ FEWEST_ROWS = 64
 """Rows of a strip, at least, where there are so many: a smaller one does too much for itself alone."""
 FEW_ROWS = 256
 """Rows of a strip below which fewer points at once are the better way to need less memory."""
+WHOLE_ROWS = 0.75
+"""Share of the largest chunk's edge that whole rows of a tensor should have at least."""
 BLOCKS = 8
 """A small job is still cut into as many blocks, so that workers share it and a kill loses little."""
 
@@ -70,7 +73,7 @@ def make_plan(
         )
     itemsize = int(np.dtype(job.dtype).itemsize)
     per_point = max(1, network.n_outputs * network.n_inputs * itemsize)
-    edge = min(_round_up(-(-network.n_weights // BLOCKS), 8), int(np.sqrt(CHUNK / itemsize)))
+    edge = min(_round_up(-(-network.n_weights // BLOCKS), 8), _longest_edge(network, itemsize))
     one_point = forward(network, zero_points(network, 1))
     plan = Plan(
         quantities=job.quantities,
@@ -115,6 +118,18 @@ def make_plan(
 
 def _round_up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
+
+
+def _longest_edge(network: Network, itemsize: int) -> int:
+    """The edge of a square chunk: of whole rows of the largest tensor, if that makes it little smaller.
+
+    Strips that cut a unit compute some of what they need twice.
+    """
+    edge = int(np.sqrt(CHUNK / itemsize))
+    largest = max(network.weights, key=lambda weight: weight.size, default=None)
+    row = 1 if largest is None else max(1, math.prod(largest.shape[1:]))
+    whole = edge // row * row
+    return whole if whole >= WHOLE_ROWS * edge else edge
 
 
 def _n_entering(network: Network) -> int:
