@@ -78,7 +78,7 @@ def test_small_pieces_and_groups_give_the_same_hessian(
         (arguments, "POINTS_AT_ONCE", 5),
         (arguments, "VALUES", 1),
         (tile_sums, "PERTURBED", 1),
-        (tile_sums, "COLLECTED", 64),
+        (tile_sums, "COLLECTED", 512),
         (position_sums, "PERTURBED", 1),
         (position_sums, "RESPONSES", 30),
         (position_sums, "SUMMED", 3),

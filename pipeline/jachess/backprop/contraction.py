@@ -11,8 +11,8 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.working_arrays import empty
 
-PAIRS = 1 << 19
-"""Elements (pairs × points) of the products z_i y_c that are held at once: enough columns for a fast matrix product."""
+PAIRS = 1 << 22
+"""Bytes (pairs × points) of the products z_i y_c that are held at once: enough columns for a fast matrix product."""
 
 
 class Contraction:
@@ -84,7 +84,7 @@ class Contraction:
     def _pairs(self, left: Array, right: Array) -> Iterator[tuple[slice, Array]]:
         """Products z_i y_c, a cache full at a time, and their places among the pairs."""
         n_points = left.shape[1]
-        room = max(1, PAIRS // n_points)
+        room = max(1, PAIRS // (n_points * left.itemsize))
         buffer = empty((min(max(room, self.n_right), self._starts[-1]), n_points), left.dtype)
         i = 0
         while i < self.n_left:

@@ -66,7 +66,7 @@ class PairSums:
         edges = np.searchsorted(self.first_units, (units[0], units[-1] + 1)) if len(units) else (0, 0)
         self._begun = slice(int(edges[0]), int(edges[1]))
         self._responses.begin(int(self._n_pairs[self._begun].sum()))
-        for _, inputs, positions in self._sources():
+        for _, inputs, positions in self._sources:
             if positions.start in self._tangents:
                 self._tangents[positions.start].begin(len(self.units) * len(inputs))
         self._diagonals: dict[int, Array] = {}
@@ -99,7 +99,7 @@ class PairSums:
                 self._response_factors += [chosen(row, those) for row, those in zip(rows, behind, strict=True)]
             else:
                 self._response_factors.append(_flat(chosen(rows, self.second_units, axis=1)))
-        for source, inputs, positions in self._sources():
+        for source, inputs, positions in self._sources:
             tangent = tangents.get(source)
             factors = self._tangent_factors.setdefault(positions.start, [])
             if delta is not None and isinstance(tangent, Diagonal):  # δ_k G_jp is not zero only for p = j
@@ -129,7 +129,7 @@ class PairSums:
             start = int(self._n_pairs[self._begun][: span.start].sum())
             rows = slice(start, start + len(factors))
             self._responses.add(rows, factors, z_first, chosen(z_second, self.second_inputs), first=first)
-        for _, inputs, positions in self._sources():
+        for _, inputs, positions in self._sources:
             place = positions.start
             if not self._tangent_factors.get(place):
                 continue
@@ -177,24 +177,27 @@ class PairSums:
 
     def _add_finished_tangents(self, units: slice, outer: slice, sums: Array) -> None:
         mine = _from(self._begun, units)
-        for _, inputs, positions in self._sources():
+        for _, inputs, positions in self._sources:
             tangents = self._tangents.get(positions.start)
             if tangents is not None and tangents.added:
                 shape = (len(self.units), len(inputs), len(self.first_inputs), len(self.second_units))
                 sums[..., positions] += tangents.sums.reshape(shape)[mine, :, :, outer].transpose(0, 3, 2, 1)
             if positions.start in self._diagonals:
-                for j in range(mine.start, mine.stop):
-                    for p in np.flatnonzero(inputs == self.units[j]):
-                        sums[j - mine.start, :, :, positions.start + p] += self._diagonals[positions.start][j, outer]
+                found = np.searchsorted(inputs, self.units[mine]).clip(max=len(inputs) - 1)
+                for j in np.flatnonzero(inputs[found] == self.units[mine]):
+                    p = positions.start + found[j]
+                    sums[j, :, :, p] += self._diagonals[positions.start][mine.start + j, outer]
 
-    def _sources(self) -> Iterator[tuple[str, Indices, slice]]:
+    @cached_property
+    def _sources(self) -> list[tuple[str, Indices, slice]]:
         """The values that feed the second layer: which of their elements are wanted, and where these lie among p."""
-        start = 0
+        sources, start = [], 0
         for source, width in self.second.inputs:
             first, last = np.searchsorted(self.second_inputs, (start, start + width))
             if first < last:
-                yield source, self.second_inputs[first:last] - start, slice(int(first), int(last))
+                sources.append((source, self.second_inputs[first:last] - start, slice(int(first), int(last))))
             start += width
+        return sources
 
     @property
     def units(self) -> Indices:

@@ -14,6 +14,7 @@ from jachess.backprop.propagation import (
     Points,
     State,
     forward,
+    n_values,
     points_last,
     pull_tangents_of_cotangents,
     push_tangents,
@@ -40,12 +41,10 @@ def perturbations(head: Head, chunks: Chunks) -> Iterator[Perturbations]:
 
 
 def repeatable(head: Head, chunks: Sequence[tuple[Points, Array]]) -> Callable[[], Iterable[Perturbations]]:
-    """What each call goes through again: kept, on all cores at first, if the points are few."""
-    first = next(perturbations(head, lambda: chunks[:1]))
-    if 2 * first.state.n_elements * len(chunks) > KEPT:
+    """What each call goes through again: made on all cores, and kept, if the points are few."""
+    if 2 * n_values(head.network) * sum(len(targets) for _, targets in chunks) > KEPT:
         return lambda: perturbations(head, lambda: chunks)
-    rest = map_all(lambda chunk: next(perturbations(head, lambda: [chunk])), chunks[1:])
-    kept = [first, *rest]
+    kept = list(map_all(lambda chunk: next(perturbations(head, lambda: [chunk])), chunks))
     return lambda: kept
 
 

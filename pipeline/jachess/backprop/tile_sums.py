@@ -9,9 +9,10 @@ import numpy as np
 
 from jachess.backprop.perturbations import PERTURBED, Perturbations
 from jachess.backprop.tile import Tile
+from jachess.network.layers import Indices
 
-COLLECTED = 1 << 22
-"""Elements of the responses and tangents that are collected for one matrix product."""
+COLLECTED = 1 << 26
+"""Bytes of the responses and tangents that are collected for one matrix product."""
 SUMS = 1 << 25
 """Elements of the sums of responses that are held at once, unless one unit has more: of fewer, matrix products would be
 small, and what all points cost before any unit is perturbed would no longer be a few per cent."""
@@ -57,14 +58,18 @@ def _add(points: Perturbations, tiles: Sequence[Tile], *, first: bool) -> None:
     """Perturb the units of the layer that these tiles share, and add what comes of it to the tiles."""
     wanted = np.unique(np.concatenate([tile.units for tile in tiles]))
     targets = {tile.second.pre_activation for tile in tiles}
-    together = max(1, COLLECTED // (points.state.n_points * sum(tile.n_factors for tile in tiles)))
+    room = points.state.n_points * points.head.network.w.itemsize
+    together = max(1, COLLECTED // (room * sum(tile.n_factors for tile in tiles)))
     group = max(1, PERTURBED // points.state.n_elements)
-    for start in range(0, len(wanted), together):
-        collected = wanted[start : start + together]
-        for place in range(0, len(collected), group):
-            units = collected[place : place + group]
+    for collected in _evenly(wanted, together):
+        for units in _evenly(collected, group):
             tangents, responses = points.perturb(tiles[0].first, units, targets)
             for tile in tiles:
                 tile.collect(units, points.error(tile.second), tangents, responses.get(tile.second.pre_activation))
         for tile in tiles:
             tile.contract(points.fed(tile.first), points.fed(tile.second), points.error(tile.second), first=first)
+
+
+def _evenly(units: Indices, most: int) -> list[Indices]:
+    """Units in runs of at most so many, all about as long: what a run costs for itself is not paid for a few units."""
+    return np.array_split(units, -(-len(units) // most)) if len(units) else []

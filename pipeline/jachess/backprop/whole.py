@@ -23,6 +23,8 @@ from jachess.network.positions import all_layers, in_order
 
 SUMS = 1 << 23
 """Elements of the sums of one piece."""
+FEW = 8
+"""Chunks whose sums add up in the network's own type."""
 SMALL = 1 << 21
 """Elements of a Hessian of which each thread may hold one of its own."""
 
@@ -69,7 +71,7 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
 def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Points, Array]], whole: Array) -> None:
     """Each thread takes some of the units, and all points."""
     # float32 sums over many chunks would lose digits
-    sums = np.dtype(np.float64) if len(chunks) > 1 else whole.dtype
+    sums = np.dtype(np.float64) if len(chunks) > FEW else whole.dtype
     all_points, in_order, parts = repeatable(head, chunks), overlap(layers), whole_parts(layers)
 
     def summed(piece: Piece) -> list[Tile]:

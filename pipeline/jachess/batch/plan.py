@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-NUMERICS = "8"
+NUMERICS = "9"
 """Version of the digits: raised with every change by which a job gives other bytes, such as another order of a sum,
 another step of a central difference or another seed. A store that one version began is not finished by another."""
 

@@ -147,7 +147,7 @@ def strip_memory(plan: Plan, width: int, n_entering: int, tallest: int, itemsize
     passed = plan.points_at_once * (values + plan.working_width)
     rows = min(values, tallest, max(1, PERTURBED // passed))  # no more units than values
     factors = plan.points_at_once * 2 * values
-    collected = factors * min(values, tallest, max(1, COLLECTED // factors))
+    collected = factors * min(values, tallest, max(1, COLLECTED // (8 * factors)))
     sums = min(plan.strip, max(-(-SUMS // n_entering), plan.unit_inputs or plan.strip)) * n_entering
     # the strip, the sums of responses and of tangents that go there, what is collected for one product, twice while it
     # is joined, and gradients at all offsets, for each step and direction; tangents of all values for some rows
