@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jachess.backprop.differences import norms
+from jachess.backprop.row_products import norms
 from jachess.network.graph import Array
 from jachess.network.head import error_head
 from tests.faults.blocks import compute, context_of

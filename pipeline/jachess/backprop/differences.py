@@ -68,8 +68,6 @@ NEAR = OFFSETS[1:3]
 DISTURBANCE = UNIT_ROUNDOFF**0.5
 CLEAR = 0.5
 """The largest residual that needs no T and R of the second direction."""
-TERMS = 1 << 18
-"""Terms of J v or H v that are formed at once: what stays in cache."""
 
 
 @dataclass(frozen=True)
@@ -188,51 +186,6 @@ def _median_of_moving(spread: Array) -> Array:
     count = np.isfinite(ordered).sum(axis=0)
     middle = np.take_along_axis(ordered, np.maximum(count[None] - 1, 0) // 2, axis=0)[0]
     return np.where(count > 0, middle, 0.0)
-
-
-def products(derivatives: Array, direction: Array) -> tuple[Array, Array]:
-    """Σ_i J_ki v_i along the last axis and its rounding error, some rows at a time: no second array of J's size.
-
-    Parameters
-    ----------
-    derivatives : array (rows, …, M)
-        In the type in which they are stored.
-    direction : array (rows or 1, …, M)
-
-    Returns
-    -------
-    product, rounding : arrays (rows, …)
-    """
-    kind, least = np.finfo(derivatives.dtype), norms(direction)
-    product = np.zeros(derivatives.shape[:-1])
-    size, step = np.zeros_like(product), max(1, TERMS // max(1, derivatives[:1].size))
-    for start in range(0, len(derivatives), step):
-        part = slice(start, start + step)
-        with np.errstate(all="ignore"):
-            terms = derivatives[part] * (direction[part] if len(direction) > 1 else direction)
-            product[part], size[part] = terms.sum(axis=-1), norms(terms)
-    return product, SAFETY * np.hypot(float(kind.eps) / 2 * size, float(kind.smallest_subnormal) / 2 * least)
-
-
-def products_beyond(derivatives: Array, direction: Array, known: Sequence[Array]) -> tuple[Array, Array]:
-    """The same of what derivatives are beyond those that are known of a part; all may be of different types."""
-    product, rounding = products(derivatives, direction)
-    for part in known:
-        less, uncertain = products(part, direction)
-        product, rounding = product - less, rounding + uncertain
-    return product, rounding
-
-
-def norms(rows: Array) -> Array:
-    """Euclidean norms along the last axis, also of rows whose squares would vanish or overflow."""
-    squares = np.einsum("...i,...i->...", rows, rows)
-    extreme = ~((squares > TINY / UNIT_ROUNDOFF) & (squares < np.inf))
-    found = np.asarray(np.sqrt(squares))
-    if extreme.any():
-        some = rows[extreme]
-        scale = np.abs(some).max(axis=-1, initial=TINY, keepdims=True)
-        found[extreme] = np.sqrt(((some / scale) ** 2).sum(axis=-1)) * scale[..., 0]
-    return found
 
 
 def residuals(discrepancy: Array, tolerance: Array) -> Array:

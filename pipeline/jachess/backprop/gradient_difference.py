@@ -13,7 +13,6 @@ from jachess.backprop.differences import (
     SMALLER,
     STEP,
     Difference,
-    products_beyond,
     residuals,
     sizes,
     tolerances,
@@ -22,6 +21,7 @@ from jachess.backprop.gradient import gradient
 from jachess.backprop.gradient_sums import GradientSums
 from jachess.backprop.propagation import Chunks
 from jachess.backprop.r_operator import perturbed_gradients
+from jachess.backprop.row_products import products_beyond
 from jachess.network.graph import Array, Network
 from jachess.network.head import Head
 from jachess.network.weight_vector import unpack

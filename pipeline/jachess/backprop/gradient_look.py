@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from jachess.backprop.differences import (
     STEP,
     Difference,
-    products,
     random_direction,
     residuals,
     second_look,
@@ -24,13 +23,11 @@ from jachess.backprop.gradient_difference import (
     weight_sizes,
 )
 from jachess.backprop.propagation import Chunks
+from jachess.backprop.row_products import Pieces, row_products
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
 DIRECTIONS = 2
-
-Pieces = Callable[[], Iterable[tuple[slice, Array]]]
-"""Each call goes once through some rows of H, in pieces (columns, array)."""
 
 
 def random_differences(
@@ -157,20 +154,6 @@ class Looks:
             worst = second_look(worst, self[1].residuals(rows, row_products(self[1].directions, rows, pieces)[0]))
         worst[~finite] = np.inf
         return worst
-
-
-def row_products(directions: Sequence[Array], rows: slice, pieces: Pieces) -> tuple[list[tuple[Array, Array]], Array]:
-    """H[rows] v for each direction, with its rounding, and which rows are finite."""
-    n_rows = rows.stop - rows.start
-    found = [(np.zeros(n_rows), np.zeros(n_rows)) for _ in directions]
-    finite = np.ones(n_rows, bool)
-    for columns, piece in pieces():
-        finite &= np.isfinite(piece).all(axis=1)
-        for direction, (product, rounding) in zip(directions, found, strict=True):
-            part, its_rounding = products(piece, direction[None, columns])
-            product += part
-            np.hypot(rounding, its_rounding, out=rounding)
-    return found, finite
 
 
 def _tolerances(head: Head, differences: Sequence[Difference]) -> list[Array]:

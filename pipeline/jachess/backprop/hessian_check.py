@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jachess.backprop.differences import CLEAR, STEP, products, second_look
+from jachess.backprop.differences import CLEAR, STEP, second_look
 from jachess.backprop.gradient_difference import difference_of_gradient, slope_residuals, weight_sizes
 from jachess.backprop.gradient_look import DIRECTIONS, Look, random_differences
 from jachess.backprop.propagation import Chunks
+from jachess.backprop.row_products import finite_rows, products, products_along
 from jachess.network.graph import Array
 from jachess.network.head import Head
 
@@ -71,16 +72,15 @@ def check_hessian_rows(
 
     def check(step: float) -> tuple[Look, Array]:
         look = Look.at_random(head, chunks, size, random, step, rows, sparing=True)
-        found = [products(block, direction[None, columns]) for direction in look.directions]
+        found = products_along(block, [direction[columns] for direction in look.directions])
         if not (look.residuals(rows, found) <= CLEAR).all():
             look = look.in_full(head, chunks, random, rows)
-        return look, look.residuals(rows, found)
+        return look, np.where(finite_rows(block, found), look.residuals(rows, found), np.inf)
 
     look, worst = check(STEP)
     if (worst > 1).any():
         look, again = check(look.next_step)
         worst = second_look(worst, again)
-    worst[~np.isfinite(block).all(axis=1)] = np.inf
     i, j = _largest_and_others(block, columns, random) if sampled is None else sampled
     return HessianCheck(worst, _samples(head, chunks, block, rows, columns, size, random, look, i, j))
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from jachess.backprop.differences import (
-    products,
     random_direction,
     residuals,
     sizes,
@@ -16,6 +15,7 @@ from jachess.backprop.differences import (
 from jachess.backprop.output_difference import difference_of_outputs
 from jachess.backprop.propagation import Points
 from jachess.backprop.row_check import check_rows
+from jachess.backprop.row_products import products
 from jachess.network.graph import Array, Network
 
 SAMPLES = 4

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jachess.backprop.differences import STEP, Difference, products, residuals, second_look, tolerances
+from jachess.backprop.differences import STEP, Difference, residuals, second_look, tolerances
 from jachess.backprop.propagation import Points
+from jachess.backprop.row_products import products
 from jachess.network.graph import Array
 
 DIRECTIONS = 2

@@ -9,9 +9,10 @@ from itertools import chain
 import numpy as np
 
 from jachess.backprop.differences import second_look
-from jachess.backprop.gradient_look import Look, Looks, row_products
+from jachess.backprop.gradient_look import Look, Looks
 from jachess.backprop.hessian import hessian_strip
 from jachess.backprop.hessian_check import SAMPLES, check_hessian_rows
+from jachess.backprop.row_products import row_products
 from jachess.batch.measure import timed
 from jachess.batch.plan import Plan
 from jachess.batch.quantities.array_spec import CHUNK, ArraySpec
