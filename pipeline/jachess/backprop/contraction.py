@@ -11,7 +11,7 @@ import numpy as np
 from jachess.network.graph import Array
 from jachess.network.working_arrays import empty
 
-PAIRS = 1 << 22
+PAIRS = 1 << 23
 """Bytes (pairs × points) of the products z_i y_c that are held at once: enough columns for a fast matrix product."""
 
 

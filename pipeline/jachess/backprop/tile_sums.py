@@ -13,7 +13,7 @@ from jachess.network.layers import Indices
 
 COLLECTED = 1 << 26
 """Bytes of the responses and tangents that are collected for one matrix product."""
-SUMS = 1 << 25
+SUMS = 1 << 26
 """Elements of the sums of responses that are held at once, unless one unit has more: of fewer, matrix products would be
 small, and what all points cost before any unit is perturbed would no longer be a few per cent."""
 
