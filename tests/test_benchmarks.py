@@ -17,6 +17,7 @@ from benchmarks.scheduling import measure_scheduling
 SMALL = Case("hessian", (3, 4, 2), n_points=16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["hessian", "jacobian"])
 def test_our_side_alone(quantity: str) -> None:
     (outcome,) = measure([replace(SMALL, quantity=quantity)], {}, turns=2)
@@ -52,6 +53,7 @@ def test_operations_through_a_bottleneck() -> None:
     assert case.operations() == 2 * 1024 * (2 * 16 * 256 * 784 + 784 * 16 * 784)
 
 
+@pytest.mark.slow
 def test_a_whole_job_in_its_parts() -> None:
     shares = job.measure_job(SMALL)
     assert 0 < shares.kernel <= shares.computing
@@ -59,6 +61,7 @@ def test_a_whole_job_in_its_parts() -> None:
     assert len(shares.lines()) == 3
 
 
+@pytest.mark.slow
 def test_many_trivial_blocks(tmp_path: Path) -> None:
     cost = measure_scheduling(300, tmp_path, workers=1)
     assert cost.cpu_seconds > 0

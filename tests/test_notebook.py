@@ -21,6 +21,7 @@ def test_it_is_small_and_executed_in_order() -> None:
     assert sum("image/png" in shown for shown in kinds) >= 8
 
 
+@pytest.mark.slow
 def test_its_cells_run_and_print_what_is_stored(
     quick_start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

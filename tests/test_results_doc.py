@@ -46,6 +46,7 @@ def test_eigenvalues_of_k_classes_stand_apart(quick_start: Path) -> None:
     assert (found.values[10:-1] < 1.1 * found.values[11:]).all()  # the bulk has no gaps
 
 
+@pytest.mark.slow
 def test_python_prints_what_the_document_says(quick_start: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(quick_start)
     blocks = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

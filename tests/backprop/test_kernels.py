@@ -69,7 +69,7 @@ def test_float32_sums_over_many_chunks_lose_nothing(monkeypatch: pytest.MonkeyPa
 
 
 @cases
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_small_pieces_and_groups_give_the_same_hessian(
     case: Case, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,7 @@ def stored(files: Files, server: ObjectStore) -> Iterator[str]:
     assert run_job(job).n_computed == 0
 
 
+@pytest.mark.slow
 def test_every_kind_of_fault_is_survived_to_the_same_bytes(result: Path, server: ObjectStore, stored: str) -> None:
     assert all(server.faults.counts[kind] > 1 for kind in server.faults.kinds)
     assert objects(stored) == chunks(result)
@@ -63,6 +64,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(files: Files, result: Path, serv
     assert {key.partition("/")[0] for key, _ in storage_of("s3://bucket/kills").sizes("")} == {"out.zarr"}
 
 
+@pytest.mark.slow
 def test_commands_and_calls_work_on_urls(
     files: Files, result: Path, stored: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +130,7 @@ def test_places_that_cannot_be_used(
     assert len(printed.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_wrong_end_point_shows_within_seconds(
     files: Files, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

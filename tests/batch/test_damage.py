@@ -69,6 +69,7 @@ def test_a_bit_that_flips_before_it_is_read_back_is_mended_in_the_same_run(
     assert chunks(copy) == chunks(result)
 
 
+@pytest.mark.slow
 def test_a_bit_that_flips_before_the_verdict_is_mended(files: Files, result: Path, copy: Path) -> None:
     """What is judged last is read once more; nobody asks for checksums."""
     (copy / "outputs" / "c" / "0" / "0").unlink()

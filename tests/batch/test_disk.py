@@ -74,6 +74,7 @@ def read_only(disk: Path) -> None:
     raise AssertionError("the disk was written to all the time")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not MAY_MOUNT, reason="mounting needs a user namespace")
 def test_a_run_says_that_the_disk_is_full_or_read_only_and_goes_on_later(
     files: Files, result: Path, tmp_path: Path

@@ -135,6 +135,7 @@ def test_where_shares_come_from_is_told(growing: Files, extended: Path) -> None:
     assert shares[1]["versions"]["numpy"] == np.__version__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", ["partial_sums/hessian 0", "hessian 0"])
 def test_killed_in_the_middle_nothing_is_counted_twice(
     growing: Files, extended: Path, tmp_path: Path, block: str

@@ -23,6 +23,7 @@ def events(store: Path, name: str) -> list[dict[str, object]]:
     return [entry for entry in log_of(store) if entry["event"] == name]
 
 
+@pytest.mark.slow
 def test_blocks_that_kill_their_worker_are_given_up_and_their_neighbours_are_not(
     files: Files, result: Path, tmp_path: Path
 ) -> None:
@@ -40,6 +41,7 @@ def test_blocks_that_kill_their_worker_are_given_up_and_their_neighbours_are_not
     assert chunks(tmp_path / "out.zarr") == chunks(result)
 
 
+@pytest.mark.slow
 def test_workers_that_hang_are_found_named_and_replaced(
     files: Files, result: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,6 +60,7 @@ def test_workers_that_hang_are_found_named_and_replaced(
     assert "hangs at jacobian, points 75 to 99" in said
 
 
+@pytest.mark.slow
 def test_points_that_change_while_a_run_is_at_work_spoil_nothing(files: Files, result: Path, tmp_path: Path) -> None:
     """Blocks computed from a changed file are not kept: put back, it gives the same bytes as ever."""
     job = Path(shutil.copytree(files.folder, tmp_path / "job", ignore=shutil.ignore_patterns("*.zarr*")))

@@ -69,6 +69,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return chunks(out)
 
 
+@pytest.mark.slow
 def test_a_dozen_kills(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     struck = run_with_kills([JOB, "--out", str(tmp_path / "out.zarr"), "--workers", "2"], 12, latest=1.5, seed=0)
     assert struck.total() >= 8

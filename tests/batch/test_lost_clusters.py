@@ -52,6 +52,7 @@ def cluster(port: int, folder: Path, deeds: dict[str, str]) -> Iterator[tuple[Pr
             process.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_run_outlives_a_killed_nanny_and_a_killed_scheduler_that_comes_back(
     files: Files, result: Path, tmp_path: Path
 ) -> None:

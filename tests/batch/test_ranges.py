@@ -88,6 +88,7 @@ def test_a_range_without_a_verdict_is_not_hidden() -> None:
     np.testing.assert_array_equal(found, [0.3, nan, 2.0, nan])
 
 
+@pytest.mark.slow
 def test_the_sums_are_those_of_all_points(many: Files, alone: Path) -> None:
     stored = zarr.open_group(alone, mode="r")
     net = jachess.read_network(many.folder / "model.onnx")
@@ -103,6 +104,7 @@ def test_the_sums_are_those_of_all_points(many: Files, alone: Path) -> None:
     assert "verified" in validated
 
 
+@pytest.mark.slow
 def test_the_same_bytes_from_many_workers(many: Files, alone: Path, tmp_path: Path) -> None:
     ended(start(flags(many, tmp_path / "out.zarr", 4)), 0)
     assert chunks(tmp_path / "out.zarr") == chunks(alone)

@@ -185,6 +185,7 @@ def test_points_without_weights(files: Files, tmp_path: Path) -> None:
         plan_job(replace(files.job(), weights=("absent",)))
 
 
+@pytest.mark.slow
 def test_a_block_that_cannot_be_written_leaves_the_run_incomplete(files: Files, result: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(result, tmp_path / "copy.zarr"))
     shutil.rmtree(copy / "gradient" / "c")

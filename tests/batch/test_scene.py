@@ -88,6 +88,7 @@ def listening_sockets(pids: list[int]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_all_that_a_run_starts_listens_on_loopback(scene: Scene) -> None:
     assert len(scene.listening) >= 5  # scheduler, two nannies, two workers
     assert set(scene.listening) == {"0100007F"}

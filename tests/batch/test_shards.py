@@ -26,7 +26,7 @@ def job(files: Files, tmp_path: Path) -> Job:
     return replace(files.job(), out=str(tmp_path / "out.zarr"))
 
 
-@pytest.mark.parametrize("n_shards", [3, 25])
+@pytest.mark.parametrize("n_shards", [3, pytest.param(25, marks=pytest.mark.slow)])
 def test_shards_make_the_bytes_of_a_run(job: Job, result: Path, n_shards: int) -> None:
     plan_shards(job, n_shards)
     order = [*range(n_shards)] * 2
@@ -41,6 +41,7 @@ def test_shards_make_the_bytes_of_a_run(job: Job, result: Path, n_shards: int) -
     assert {file.name for file in Path(job.out).parent.iterdir()} == {"out.zarr", "out.zarr.log"}
 
 
+@pytest.mark.slow
 def test_shards_that_are_killed_and_come_back_beside_each_other(files: Files, result: Path, tmp_path: Path) -> None:
     arguments = flags(files, tmp_path / "out.zarr")
     ended(start([*arguments, "--shards", "2"], "plan"), 0)

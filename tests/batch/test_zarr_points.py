@@ -59,6 +59,7 @@ def test_any_chunking_gives_the_same_rows(
         np.testing.assert_array_equal(table.read(start, stop), NUMBERS[start:stop])
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(data=st.data())
 def test_rows_in_pieces_are_the_rows(data: st.DataObject) -> None:

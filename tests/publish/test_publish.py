@@ -175,6 +175,7 @@ def test_a_kill_before_each_change_of_the_place(own: Files, place: Path, tmp_pat
     assert deaths >= 5
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_version_is_computed(own: Files, place: Path, tmp_path: Path) -> None:
     before = (place / "latest").readlink()
     CHANGES["network"](own.folder)
@@ -296,6 +297,7 @@ def test_in_a_bucket(own: Files, server: object, tmp_path: Path) -> None:
     assert not [key for key, _ in storage_of(f"{place}/versions").sizes("") if first.version in key]
 
 
+@pytest.mark.slow
 def test_differences_are_those_of_the_whole_arrays(own: Files, tmp_path: Path) -> None:
     quantities = ["jacobian", "weight_jacobian", "gradient", "hessian"]
     results = []

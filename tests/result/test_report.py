@@ -76,6 +76,7 @@ def test_what_is_missing_is_not_shown(wide: Path, tmp_path: Path) -> None:
     assert "Singular values" in page
 
 
+@pytest.mark.slow
 def test_a_page_that_is_too_large_is_drawn_coarser(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = jachess.open_result(wide / "both.zarr")
     monkeypatch.setattr(report_module, "_of_hessian", lambda result: iter(()))
@@ -99,6 +100,7 @@ def test_the_page_needs_matplotlib_and_a_folder(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_each_quantity_has_its_place(wide: Path, tmp_path: Path) -> None:
     """All that a job computes is drawn, or the page says how to see it."""
     files = {name: str(wide / f"{name}.npy") for name in ("points", "targets")}

@@ -17,6 +17,7 @@ def test_all_are_here() -> None:
     assert EXAMPLES == ["autoencoder", "classifier", "emulator"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_verified(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out.zarr"
