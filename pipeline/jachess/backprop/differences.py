@@ -27,7 +27,7 @@ row that fails is looked at once more, with new directions and disturbances, and
 apart from what they do to the medians, and they tell little that the first has not told: R is that of the middle, which
 is the same along all directions, and T is about as large as R with the second step. So rows of H have D(ε) alone along
 the second direction at first, with T and R of the first, each for its step, in place of its own; only points that take
-smaller steps for their kinks are disturbed again. What passes by half (`CLEAR`) needs no more than that. Where one row
+smaller steps for their kinks are disturbed again. What passes by half (`CLEAR`) is taken at that. Where one row
 does not, or has no verdict, the rest is evaluated before anything is said of it. The single column whose elements are
 shown to people is differenced in the same way. So 5 + 2 + 2 gradients do for a block that is right.
 

@@ -14,8 +14,8 @@ from jachess.network.layers import Indices
 COLLECTED = 1 << 26
 """Bytes of the responses and tangents that are collected for one matrix product."""
 SUMS = 1 << 26
-"""Elements of the sums of responses that are held at once, unless one unit has more: of fewer, matrix products would be
-small, and what all points cost before any unit is perturbed would no longer be a few per cent."""
+"""Elements of the sums of responses that are held at once, unless one unit has more: for the units of each group all
+points are prepared again, and all products of pairs formed, so few and large groups cost the least."""
 
 
 def groups_of_units(tiles: Sequence[Tile]) -> Iterator[list[Tile]]:
