@@ -11,7 +11,7 @@ from jachess.backprop.perturbations import PERTURBED, Perturbations
 from jachess.backprop.tile import Tile
 from jachess.network.layers import Indices
 
-COLLECTED = 1 << 26
+COLLECTED = 1 << 25
 """Bytes of the responses and tangents that are collected for one matrix product."""
 SUMS = 1 << 26
 """Elements of the sums of responses that are held at once, unless one unit has more: for the units of each group all
