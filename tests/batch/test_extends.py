@@ -82,6 +82,7 @@ def whole(growing: Files) -> Path:
     return growing.folder / "whole.zarr"
 
 
+@pytest.mark.slow
 def test_it_is_the_whole(extended: Path, whole: Path) -> None:
     found, wanted = arrays(extended), arrays(whole)
     assert set(found) == set(wanted)

@@ -77,6 +77,7 @@ def test_a_dozen_kills(undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"out.zarr", "out.zarr.log"}
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_of_a_write(files: Files, result: Path, tmp_path: Path) -> None:
     """All processes die between the last byte of a chunk's file and its renaming."""
     arguments = flags(files, tmp_path / "out.zarr")

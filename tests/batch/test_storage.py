@@ -122,6 +122,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Lock, "stale", 1.5)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_lock_from_another_machine_is_judged_by_its_signs_of_life(place: Storage) -> None:
     silent = stale(place.lock(), host="elsewhere")
