@@ -78,7 +78,7 @@ def test_small_pieces_and_groups_give_the_same_hessian(
         (arguments, "POINTS_AT_ONCE", 5),
         (arguments, "VALUES", 1),
         (tile_sums, "PERTURBED", 1),
-        (tile_sums, "COLLECTED", 512),
+        (whole, "COLLECTED", 512),
         (position_sums, "PERTURBED", 1),
         (position_sums, "RESPONSES", 30),
         (position_sums, "SUMMED", 3),
@@ -107,6 +107,7 @@ def test_strips_of_a_few_units_at_a_time_are_parts_of_the_whole(
     whole, n = hessian(case), case.network.n_weights
     head, chunks = head_and_chunks(case)
     monkeypatch.setattr(tile_sums, "SUMS", sums)
+    monkeypatch.setattr("jachess.backprop.hessian.COLLECTED", 512)
     for start, stop in ((0, n // 3), (n // 3, n // 2 + 1), (n // 2 + 1, n)):
         rows = slice(start, stop)
         close(hessian_strip(head, chunks, rows), whole[rows, start:], 1e-13)

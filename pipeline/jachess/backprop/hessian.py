@@ -28,7 +28,7 @@ from jachess.backprop.perturbations import perturbations
 from jachess.backprop.places import mirror
 from jachess.backprop.positions import dearer, insert_positions
 from jachess.backprop.propagation import Chunks
-from jachess.backprop.tile_sums import accumulate, groups_of_units
+from jachess.backprop.tile_sums import COLLECTED, accumulate, groups_of_units
 from jachess.backprop.tiling import make_tiles, overlap
 from jachess.backprop.unit_products import insert_products
 from jachess.network.graph import Array
@@ -67,7 +67,7 @@ def _block(
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start), double if add or positioned else dtype)
     tiles = make_tiles(layers, head.network.n_weights, rows, columns, double, upper=upper)
     for some in groups_of_units(tiles):
-        accumulate(some, perturbations(head, chunks))
+        accumulate(some, perturbations(head, chunks), COLLECTED)
         for tile in some:
             tile.scatter(block, add=add)
     insert_positions(head, chunks, in_order(layers, positioned), rows, columns, block, by_rows)

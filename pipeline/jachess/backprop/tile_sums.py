@@ -12,7 +12,7 @@ from jachess.backprop.tile import Tile
 from jachess.network.layers import Indices
 
 COLLECTED = 1 << 25
-"""Bytes of the responses and tangents that are collected for one matrix product."""
+"""Bytes of a strip's responses and tangents that are collected for one matrix product."""
 SUMS = 1 << 26
 """Elements of the sums of responses that are held at once, unless one unit has more: for the units of each group all
 points are prepared again, and all products of pairs formed, so few and large groups cost the least."""
@@ -47,19 +47,19 @@ def _cut(tiles: Sequence[Tile]) -> Iterator[defaultdict[int, list[int]]]:
         yield group
 
 
-def accumulate(tiles: Sequence[Tile], all_points: Iterable[Perturbations]) -> None:
-    """Sum the tiles over chunks of points."""
+def accumulate(tiles: Sequence[Tile], all_points: Iterable[Perturbations], collected: int) -> None:
+    """Sum the tiles over chunks of points; so many bytes are collected for one matrix product."""
     for number, points in enumerate(all_points):
         for layer in {id(tile.first): tile.first for tile in tiles}.values():
-            _add(points, [tile for tile in tiles if tile.first is layer], first=number == 0)
+            _add(points, [tile for tile in tiles if tile.first is layer], collected, first=number == 0)
 
 
-def _add(points: Perturbations, tiles: Sequence[Tile], *, first: bool) -> None:
+def _add(points: Perturbations, tiles: Sequence[Tile], most: int, *, first: bool) -> None:
     """Perturb the units of the layer that these tiles share, and add what comes of it to the tiles."""
     wanted = np.unique(np.concatenate([tile.units for tile in tiles]))
     targets = {tile.second.pre_activation for tile in tiles}
     room = points.state.n_points * points.head.network.w.itemsize
-    together = max(1, COLLECTED // (room * sum(tile.n_factors for tile in tiles)))
+    together = max(1, most // (room * sum(tile.n_factors for tile in tiles)))
     group = max(1, PERTURBED // points.state.n_elements)
     for collected in _evenly(wanted, together):
         for units in _evenly(collected, group):

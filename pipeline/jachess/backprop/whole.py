@@ -23,6 +23,8 @@ from jachess.network.positions import all_layers, in_order
 
 SUMS = 1 << 23
 """Elements of the sums of one piece."""
+COLLECTED = 1 << 26
+"""Bytes of responses and tangents that are collected for one matrix product: all units of most pieces."""
 FEW = 8
 """Chunks whose sums add up in the network's own type."""
 SMALL = 1 << 21
@@ -60,7 +62,7 @@ def _share_points(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
     def part(start: int) -> Array:
         mine = np.zeros(whole.shape)
         tiles = [tile for piece in pieces for tile in unit_tiles(parts, *piece, mine.dtype)]
-        accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]))
+        accumulate(tiles, perturbations(head, lambda: chunks[start :: n_cores()]), COLLECTED)
         for tile in tiles:
             tile.scatter(mine, add=add)
         return mine
@@ -76,7 +78,7 @@ def _share_pieces(head: Head, layers: Sequence[Layer], chunks: Sequence[tuple[Po
 
     def summed(piece: Piece) -> list[Tile]:
         tiles = unit_tiles(parts, *piece, sums)
-        accumulate(tiles, all_points())
+        accumulate(tiles, all_points(), COLLECTED)
         if in_order:
             return tiles
         for tile in tiles:
