@@ -19,9 +19,12 @@ from jachess.batch.stages import COMPUTE, DIFFERENCES, PARTS
 from jachess.batch.store import Store
 from jachess.batch.tasks import read_back_blocks, write_blocks
 
+STRIPS, ALIKE = 12, 3
+"""Blocks that are computed at most: no strip perturbs as many units as another, points are as good as others."""
+
 
 def peak_of(prepared: Prepared, quantity: str) -> int:
-    """Bytes at the highest, for the first, a middle and the last block of a quantity."""
+    """Bytes at the highest, for some blocks of a quantity, the first and the last among them."""
     context = Context(prepared.network, prepared.head, prepared.source, prepared.plan)
     path = Path(prepared.job.out)
     begin_partial_sums(create_store(path, prepared.plan, {}, {}))
@@ -51,7 +54,8 @@ def _work(context: Context, store: Store, quantity: str) -> None:
                 write_blocks(context, store, name, [block])
         read_back_blocks(read_back_check(record, context, store.read), store, quantity, range(record.n_blocks(plan)))
         return
-    blocks = sorted({0, record.n_blocks(plan) // 2, record.n_blocks(plan) - 1})
+    last, some = record.n_blocks(plan) - 1, STRIPS if record.arrays(plan)[0].dimensions[0] == "weight_i" else ALIKE
+    blocks = sorted({last * number // (some - 1) for number in range(some)})
     for block in blocks:
         write_blocks(context, store, quantity, [block])
     if len(blocks) == record.n_blocks(plan) or quantity not in SYMMETRIC:  # else rows need what others write
