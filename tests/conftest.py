@@ -18,6 +18,11 @@ from jachess.network.graph import Array
 from tests.object_store import ObjectStore, object_store
 
 
+def longer(*cases: object) -> list[pytest.ParameterSet]:
+    """Cases of a test that only the longer part of the tests goes through."""
+    return [pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
 @dataclass(frozen=True)
 class Files:
     """Files of a small job, and the arrays in them."""

@@ -105,6 +105,7 @@ def test_damage_is_found_and_mended(
     assert objects(out) == chunks(result)
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused(files: Files, stored: str) -> None:
     with storage_of(stored).lock(), pytest.raises(StoreError, match=f"process {os.getpid()}"):
         run_job(replace(files.job(), out=stored))

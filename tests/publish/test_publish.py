@@ -26,7 +26,7 @@ from jachess.publish.versions import Versions, fingerprint
 from jachess.result.open import Result
 from tests.batch.runs import ended, held, kill_group, start
 from tests.batch.sabotage import sabotaged
-from tests.conftest import Files, save_model
+from tests.conftest import Files, longer, save_model
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_what_is_unchanged_is_left_alone(files: Files, place: Path, capsys: pyte
     assert before == {p: p.stat().st_mtime_ns for p in (place / "versions").rglob("*")}
 
 
-@pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.parametrize("what", ["network", *longer("points")])
 def test_what_changed_is_a_new_version(own: Files, place: Path, what: str) -> None:
     before = Versions(str(place)).published()
     CHANGES[what](own.folder)
@@ -118,6 +118,7 @@ def test_a_failed_version_is_not_published(own: Files, place: Path, tmp_path: Pa
     assert [version.state for version in Versions(str(place)).all()] == ["complete", "failed"]
 
 
+@pytest.mark.slow
 def test_old_versions_go_but_the_published_one(own: Files, place: Path) -> None:
     made = [Versions(str(place)).published()]
     for seed in (7, 8):
@@ -251,6 +252,7 @@ def test_what_is_refused_or_incomplete_is_told_as_json(
     assert "elsewhere" in answers[3][0]
 
 
+@pytest.mark.slow
 def test_a_confined_job_is_published_inside_only(
     own: Files, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,6 +59,7 @@ def test_one_changed_element_is_found(
         assert any(worst.name in line for line in str(verdict).splitlines())
 
 
+@pytest.mark.slow
 def test_workers_find_what_this_process_finds(copy: Path) -> None:
     stored = zarr.open_array(copy / "hessian", mode="r+")
     stored[7, 40] += 1e-3
