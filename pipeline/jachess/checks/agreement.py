@@ -205,7 +205,8 @@ def _of_hessian(
     smooth = same_sides(network, [forward(network, points, network.w + k * LADDER[-1] * direction) for k in OFFSETS])
     if smooth.any():
         some, wanted = tuple(array[smooth] for array in points), targets[smooth]
-        slope = _rows(head, some, wanted, rows, whole) @ direction
+        if not smooth.all():
+            slope = _rows(head, some, wanted, rows, whole) @ direction
 
         disturbed = gradient_at(head, forward(network, some, disturb=disturbance(random)), wanted)[rows]
 
