@@ -6,8 +6,10 @@ file, inside as well, starts whatever it says.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from jachess.batch.job import Job
@@ -51,11 +53,20 @@ def _places(job: Job) -> Iterator[tuple[str, str]]:
 def _is_inside(place: Path, folder: Path) -> bool:
     """Whether a place, the folder it is named in, and for a folder all links below it, are inside."""
     try:
-        if not all(each.resolve().is_relative_to(folder) for each in (place, place.parent)):
-            return False
-        return all(link.resolve().is_relative_to(folder) for link in _links(place))
+        every = chain((place, place.parent), _links(place))  # links below it last: no folder outside is gone through
+        return all(_resolved(each).is_relative_to(folder) for each in every)
     except (OSError, RuntimeError, ValueError):  # a circle of links, or a name that no file can have
         return False
+
+
+def _resolved(place: Path) -> Path:
+    """Where the links of a place lead, whether or not there is anything."""
+    try:
+        return place.resolve(strict=True)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # which Python from 3.13 on takes for any other name, unless it is strict
+            raise
+        return place.resolve()
 
 
 def _links(place: Path) -> Iterator[Path]:
