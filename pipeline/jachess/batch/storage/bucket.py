@@ -200,6 +200,10 @@ def _bucket(root: str, patient: bool) -> Any:
 class _Objects(zarr.storage.ObjectStore[Any]):
     """As Zarr's own, but a chunk of any size is one PUT, of which nothing is left if it is cut off; errors are ours."""
 
+    def __str__(self) -> str:
+        # obstore's own word for an Azure store panics where the account's name comes from the environment
+        return f"object_store://{type(self.store).__name__}"
+
     async def get(self, key: str, prototype: Any, byte_range: Any = None) -> Any:
         with told(key):
             return await super().get(key, prototype, byte_range)
