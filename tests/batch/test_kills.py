@@ -88,6 +88,7 @@ def test_a_kill_in_the_middle_of_a_write(files: Files, result: Path, tmp_path: P
     assert chunks(tmp_path / "out.zarr") == chunks(result)
 
 
+@pytest.mark.slow
 def test_what_a_worker_that_dies_in_a_write_leaves_is_swept(files: Files, result: Path, tmp_path: Path) -> None:
     """The run goes on without it, and writes the same chunk under another name first."""
     run = start(flags(files, tmp_path / "out.zarr"), variables=environment(tmp_path, {"jacobian 4": "break once"}))
