@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from jachess.network.graph import Array
 from tests.object_store import ObjectStore, object_store
 
 
-def longer(*cases: object) -> list[pytest.ParameterSet]:
-    """Cases of a test that only the longer part of the tests goes through."""
-    return [pytest.param(case, marks=pytest.mark.slow) for case in cases]
+def longer(cases: Iterable[object], *, but: Collection[object] = ()) -> list[object]:
+    """All cases of a test; those that are not in ``but`` for the longer part of the tests alone."""
+    return [case if case in but else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
 @dataclass(frozen=True)

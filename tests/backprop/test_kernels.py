@@ -31,6 +31,7 @@ from jachess.backprop.jacobian import JacobianKernel
 from jachess.network import working_arrays
 from jachess.network.graph import Array
 from tests.backprop.test_checks import head_and_chunks
+from tests.conftest import longer
 from tests.networks import CASES, Builder, Case
 
 cases = pytest.mark.parametrize("case", CASES, ids=str)
@@ -69,7 +70,7 @@ def test_float32_sums_over_many_chunks_lose_nothing(monkeypatch: pytest.MonkeyPa
 
 
 @cases
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("threads", longer([1, 3], but=[3]))
 def test_small_pieces_and_groups_give_the_same_hessian(
     case: Case, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,7 +18,7 @@ from jachess.batch.planning import task_memory
 from jachess.batch.run import plan_job
 from jachess.errors import PlanError
 from tests.batch.peak import peak_of
-from tests.conftest import Files
+from tests.conftest import Files, longer
 
 MIB = 2**20
 
@@ -195,11 +195,7 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize(
-    "case",
-    [*DEFAULT, *(pytest.param(case, marks=pytest.mark.slow) for case in SLOW)],
-    ids=lambda case: case.name,
-)
+@pytest.mark.parametrize("case", [*DEFAULT, *longer(SLOW)], ids=lambda case: case.name)
 def test_what_a_worker_takes_is_what_the_plan_says(case: Measured, tmp_path: Path) -> None:
     prepared = plan_job(case.job(tmp_path))
     peak, bound = peak_of(prepared, case.quantity), task_memory(prepared.plan)

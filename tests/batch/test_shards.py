@@ -18,7 +18,7 @@ from jachess.batch.storage.turns import alone, among_shards, is_in_use
 from jachess.batch.store import Store
 from jachess.errors import IncompleteError, JobError, StoreError
 from tests.batch.runs import chunks, ended, flags, kill_group, start
-from tests.conftest import Files
+from tests.conftest import Files, longer
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def job(files: Files, tmp_path: Path) -> Job:
     return replace(files.job(), out=str(tmp_path / "out.zarr"))
 
 
-@pytest.mark.parametrize("n_shards", [3, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n_shards", longer([3, 25], but=[3]))
 def test_shards_make_the_bytes_of_a_run(job: Job, result: Path, n_shards: int) -> None:
     plan_shards(job, n_shards)
     order = [*range(n_shards)] * 2

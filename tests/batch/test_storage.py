@@ -150,7 +150,7 @@ def test_a_wrong_clock_does_not_make_a_living_holder_look_dead(place: Storage, m
             pass
 
 
-@pytest.mark.parametrize("fault", ["cut", *longer("503 after", "reset", "reset after")])
+@pytest.mark.parametrize("fault", longer(["503 after", "cut", "reset", "reset after"], but=["cut"]))
 @pytest.mark.parametrize("place", ["s3"], indirect=True)
 def test_a_lock_is_given_back_though_every_other_answer_fails(place: Storage, server: ObjectStore, fault: str) -> None:
     for _ in range(5):

@@ -18,6 +18,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec, GzipCodec, ZstdCodec
 from jachess.batch.storage import storage_of
 from jachess.batch.tables import open_table, zarr_arrays
 from jachess.errors import PointsError
+from tests.conftest import longer
 from tests.object_store import ObjectStore
 
 NUMBERS = np.random.default_rng(0).normal(size=(1000, 7))
@@ -74,10 +75,9 @@ def test_rows_in_pieces_are_the_rows(data: st.DataObject) -> None:
         np.testing.assert_array_equal(pieces.read(start, stop), NUMBERS[start:stop])
 
 
-SLOW = pytest.param("a chunk a point", marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("name", ["chunks along inputs", "one chunk", SLOW, "shards", "format 2"])
+@pytest.mark.parametrize(
+    "name", ["chunks along inputs", "one chunk", *longer(["a chunk a point"]), "shards", "format 2"]
+)
 def test_no_chunk_is_fetched_once_for_each_point(server: ObjectStore, name: str) -> None:
     url = f"s3://bucket/points/{name.replace(' ', '-')}.zarr"
     write(storage_of(url).zarr(), **ARRAYS[name])

@@ -84,7 +84,7 @@ def test_what_is_unchanged_is_left_alone(files: Files, place: Path, capsys: pyte
     assert before == {p: p.stat().st_mtime_ns for p in (place / "versions").rglob("*")}
 
 
-@pytest.mark.parametrize("what", ["network", *longer("points")])
+@pytest.mark.parametrize("what", longer(CHANGES, but=["network"]))
 def test_what_changed_is_a_new_version(own: Files, place: Path, what: str) -> None:
     before = Versions(str(place)).published()
     CHANGES[what](own.folder)
